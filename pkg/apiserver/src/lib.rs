@@ -1,0 +1,1 @@
+//! The HTTPS face: request chain, registry, discovery, OpenAPI

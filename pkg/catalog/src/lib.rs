@@ -1,0 +1,10 @@
+//! The built-in types: one description of each.
+//!
+//! [`resources`] lists what the API server serves out of the box; [`kind`] finds the schema of any built-in kind, the
+//! virtual ones (reviews, options, scale, binding) included. The facts come from `schema/*.schema`, compiled into
+//! static tables at build time; what facts cannot say (defaults across fields, validation, printer cells) are hooks,
+//! one module per kind.
+
+mod resource;
+
+pub use resource::{Column, Convert, Face, Hooks, NoHooks, Resource, Subresource, Verbs};

@@ -1,0 +1,1 @@
+//! Container runtime: CRI v1, containerd events, images, adoption

@@ -1,0 +1,47 @@
+//! Tasks with owners, shutdown, backoff, telemetry: the only crate that may spawn.
+//!
+//! A component is a set of long-lived [`Tasks`] (their exits are watched) and of short-lived ones in a [`Crowd`]
+//! (connections, requests). Both hand every task a [`Stop`]; both end by asking, waiting until a deadline, then
+//! aborting and naming what did not listen.
+
+#![expect(clippy::disallowed_methods, reason = "this crate is where tasks are spawned")]
+
+mod backoff;
+mod crowd;
+mod tasks;
+pub mod telemetry;
+
+pub use backoff::Backoff;
+pub use crowd::Crowd;
+pub use tasks::{Exit, Outcome, Tasks};
+/// Told when to stop: `stop.cancelled().await`. A child is stopped with its parent.
+pub use tokio_util::sync::CancellationToken as Stop;
+
+/// The error of a task: its own type is of no use to its owner, its words are.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs blocking work on a thread that may block, and passes its panic on.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(e) => match e.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => std::future::pending().await, // the runtime is going away, and so are we
+        },
+    }
+}
+
+/// An error and all its causes in one line: `connect to runtime: no such file`.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut out = error.to_string();
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        let text = e.to_string();
+        if !out.ends_with(&text) {
+            out.push_str(": ");
+            out.push_str(&text);
+        }
+        cause = e.source();
+    }
+    out
+}

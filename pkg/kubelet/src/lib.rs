@@ -1,0 +1,1 @@
+//! The node agent: pods to containers, volumes, probes, logs, stats

@@ -1,0 +1,1 @@
+//! Pod network: the CNI plugin, addresses, overlay

@@ -1,0 +1,1 @@
+//! CAs, certificates, tokens, kubeconfigs

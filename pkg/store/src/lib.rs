@@ -1,0 +1,1 @@
+//! Where objects live: revisions, transactions, watch history, snapshots

@@ -1,0 +1,1 @@
+//! exec, attach and port-forward streams: WebSocket, SPDY/3.1
