@@ -1,1 +1,37 @@
-//! CAs, certificates, tokens, kubeconfigs
+//! The cluster's keys: certificate authorities, certificates, join tokens, kubeconfigs.
+//!
+//! Making and judging are pure functions of their inputs and a time; [`Vault`] is the thin ring that keeps the results
+//! as files. Elliptic-curve keys (P-256) everywhere: ring makes no RSA keys. Certificates begin well in the past,
+//! because boards without a battery clock boot there, and end by the day.
+
+mod ca;
+mod kubeconfig;
+mod token;
+mod vault;
+
+pub use ca::{Ca, Identity, Leaf, Usage, expiry};
+pub use kubeconfig::kubeconfig;
+pub use token::{JoinToken, ca_hash, random_secret};
+pub use vault::{Vault, VaultError};
+
+/// What can go wrong with keys and certificates.
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    /// A key or certificate could not be made.
+    #[error("make {what}")]
+    Make {
+        /// What.
+        what: String,
+        /// Why.
+        #[source]
+        source: rcgen::Error,
+    },
+    /// A stored key or certificate cannot be read: replace or remove it.
+    #[error("read {what}: {why}")]
+    Read {
+        /// What.
+        what: String,
+        /// Why.
+        why: String,
+    },
+}

@@ -1,0 +1,349 @@
+//! The checked, complete configuration. Only this goes inwards.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use ipnet::Ipv4Net;
+
+use crate::{exit::Fatal, input::Input};
+
+/// What `knarr server` runs with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where everything lies on the host.
+    pub paths: Paths,
+    /// The API.
+    pub api: Api,
+    /// The cluster's network.
+    pub net: Net,
+    /// This node.
+    pub node: Node,
+    /// The ingress.
+    pub ingress: Ingress,
+    /// Components that are left out.
+    pub disabled: Vec<Component>,
+    /// The join secret, if the user chose one.
+    pub token: Option<String>,
+    /// More logs.
+    pub debug: bool,
+}
+
+/// Host paths, all derived from one prefix so that several nodes can live on one kernel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Paths {
+    /// `/etc/knarr`
+    pub etc: PathBuf,
+    /// `/var/lib/knarr` (`--data-dir`)
+    pub data: PathBuf,
+    /// `/run/knarr`: sockets, kept short.
+    pub run: PathBuf,
+    /// `/var/lib/kubelet`
+    pub kubelet: PathBuf,
+    /// `/var/log/pods`
+    pub pod_logs: PathBuf,
+    /// `/var/log/containers`
+    pub container_logs: PathBuf,
+    /// Admin kubeconfig.
+    pub kubeconfig: PathBuf,
+    /// Its mode.
+    pub kubeconfig_mode: u32,
+}
+
+/// The API server's face.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Api {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The address told to the cluster.
+    pub advertise: IpAddr,
+    /// More names in its certificate.
+    pub sans: Vec<String>,
+}
+
+/// The cluster's network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Net {
+    /// Pods.
+    pub cluster_cidr: Ipv4Net,
+    /// Services.
+    pub service_cidr: Ipv4Net,
+    /// NodePorts.
+    pub node_ports: std::ops::RangeInclusive<u16>,
+    /// The DNS Service.
+    pub dns: Ipv4Addr,
+    /// The DNS domain.
+    pub domain: String,
+}
+
+/// This node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Name, lower case.
+    pub name: String,
+    /// Its address.
+    pub ip: IpAddr,
+    /// Its address from outside.
+    pub external_ip: Option<IpAddr>,
+    /// Labels at registration.
+    pub labels: Vec<(String, String)>,
+    /// Taints at registration: key, value, effect.
+    pub taints: Vec<(String, String, String)>,
+    /// Most pods.
+    pub max_pods: u32,
+    /// Parent cgroup of pods, `/` for the root.
+    pub cgroup_root: String,
+    /// A runtime that is not ours.
+    pub runtime_endpoint: Option<PathBuf>,
+    /// containerd's snapshotter.
+    pub snapshotter: String,
+    /// Upstream DNS servers.
+    pub resolv_conf: PathBuf,
+}
+
+/// The built-in ingress.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ingress {
+    /// HTTP port, 0 for none.
+    pub http: u16,
+    /// HTTPS port, 0 for none.
+    pub https: u16,
+}
+
+/// What can be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Component {
+    Dns,
+    Ingress,
+    Proxy,
+    Scheduler,
+    Controllers,
+    Agent,
+}
+
+/// Checks what the user wrote against the host.
+pub fn check(input: &Input) -> Result<Config, Fatal> {
+    Check { input }.config()
+}
+
+struct Check<'a> {
+    input: &'a Input,
+}
+
+impl Check<'_> {
+    fn wrong(&self, flag: &str, why: impl std::fmt::Display) -> Fatal {
+        Fatal::usage(format!("--{flag} {:?}: {why}", self.input.one(flag)), "correct the flag")
+    }
+
+    fn parse<T: std::str::FromStr>(&self, flag: &str, what: &str) -> Result<T, Fatal> {
+        self.input.one(flag).parse().map_err(|_| self.wrong(flag, format!("this is not {what}")))
+    }
+
+    fn optional<T: std::str::FromStr>(&self, flag: &str, what: &str) -> Result<Option<T>, Fatal> {
+        if self.input.one(flag).is_empty() { Ok(None) } else { self.parse(flag, what).map(Some) }
+    }
+
+    fn config(&self) -> Result<Config, Fatal> {
+        let node = self.node()?;
+        Ok(Config {
+            paths: self.paths()?,
+            api: Api {
+                listen: SocketAddr::new(
+                    self.parse("bind-address", "an address")?,
+                    self.parse("https-listen-port", "a port")?,
+                ),
+                advertise: self.optional("advertise-address", "an address")?.unwrap_or(node.ip),
+                sans: self.input.all("tls-san").to_vec(),
+            },
+            net: self.net()?,
+            node,
+            ingress: Ingress {
+                http: self.parse("ingress-http-port", "a port")?,
+                https: self.parse("ingress-https-port", "a port")?,
+            },
+            disabled: self.disabled()?,
+            token: self.token()?,
+            debug: self.input.on("debug"),
+        })
+    }
+
+    fn paths(&self) -> Result<Paths, Fatal> {
+        let prefix = Path::new(self.input.one("prefix"));
+        if !prefix.as_os_str().is_empty() && !prefix.is_absolute() {
+            return Err(self.wrong("prefix", "it must be an absolute path"));
+        }
+        let under = |path: &str| match prefix.as_os_str().is_empty() {
+            true => PathBuf::from(path),
+            false => prefix.join(path.trim_start_matches('/')),
+        };
+        let mode = u32::from_str_radix(self.input.one("write-kubeconfig-mode"), 8)
+            .map_err(|_| self.wrong("write-kubeconfig-mode", "this is not an octal mode"))?;
+        let run = under("/run/knarr");
+        // The longest socket below: <run>/containerd/containerd.sock.ttrpc; the kernel takes 107 bytes.
+        if run.as_os_str().len() > 70 {
+            return Err(self.wrong("prefix", "sockets below it would have names longer than the kernel takes"));
+        }
+        Ok(Paths {
+            etc: under("/etc/knarr"),
+            data: under(self.input.one("data-dir")),
+            run,
+            kubelet: under("/var/lib/kubelet"),
+            pod_logs: under("/var/log/pods"),
+            container_logs: under("/var/log/containers"),
+            kubeconfig: under(self.input.one("write-kubeconfig")),
+            kubeconfig_mode: mode,
+        })
+    }
+
+    fn net(&self) -> Result<Net, Fatal> {
+        let cluster: Ipv4Net = self.parse("cluster-cidr", "an IPv4 network")?;
+        let service: Ipv4Net = self.parse("service-cidr", "an IPv4 network")?;
+        if cluster.prefix_len() > 24 {
+            return Err(self.wrong("cluster-cidr", "each node needs a /24 of it"));
+        }
+        if cluster.contains(&service.network()) || service.contains(&cluster.network()) {
+            return Err(self.wrong("service-cidr", "it overlaps --cluster-cidr"));
+        }
+        let dns: Ipv4Addr = self.parse("cluster-dns", "an IPv4 address")?;
+        if !service.contains(&dns) {
+            return Err(self.wrong("cluster-dns", "it is not inside --service-cidr"));
+        }
+        let range = self.input.one("service-node-port-range").split_once('-');
+        let ports = range.and_then(|(a, b)| Some(a.parse::<u16>().ok()?..=b.parse::<u16>().ok()?));
+        let node_ports = ports
+            .filter(|r| *r.start() > 0 && !r.is_empty())
+            .ok_or_else(|| self.wrong("service-node-port-range", "this is not a range like 30000-32767"))?;
+        Ok(Net { cluster_cidr: cluster, service_cidr: service, node_ports, dns, domain: self.input.one("cluster-domain").to_owned() })
+    }
+
+    fn node(&self) -> Result<Node, Fatal> {
+        let name = match self.input.one("node-name") {
+            "" => crate::host::name()?,
+            name => name.to_owned(),
+        }
+        .to_lowercase();
+        if !knarr_api::names::dns_subdomain(&name).is_empty() {
+            return Err(Fatal::usage(format!("{name:?} cannot be a node's name"), "set --node-name to a DNS name"));
+        }
+        let ip = match self.optional("node-ip", "an address")? {
+            Some(ip) => ip,
+            None => crate::host::address(),
+        };
+        let pair = |flag: &str, text: &str| {
+            let (key, value) = text.split_once('=').ok_or_else(|| self.wrong(flag, "this is not key=value"))?;
+            Ok::<_, Fatal>((key.to_owned(), value.to_owned()))
+        };
+        let mut labels = Vec::new();
+        for text in self.input.all("node-label") {
+            labels.push(pair("node-label", text)?);
+        }
+        let mut taints = Vec::new();
+        for text in self.input.all("node-taint") {
+            let (head, effect) =
+                text.rsplit_once(':').ok_or_else(|| self.wrong("node-taint", "this is not key=value:Effect"))?;
+            if !["NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&effect) {
+                return Err(self.wrong("node-taint", "the effect is none of NoSchedule, PreferNoSchedule, NoExecute"));
+            }
+            let (key, value) = head.split_once('=').unwrap_or((head, ""));
+            taints.push((key.to_owned(), value.to_owned(), effect.to_owned()));
+        }
+        let mut max_pods = 110;
+        for text in self.input.all("kubelet-arg") {
+            if let ("max-pods", n) = text.split_once('=').unwrap_or((text, "")) {
+                max_pods = n.parse().map_err(|_| self.wrong("kubelet-arg", "max-pods is not a number"))?;
+            }
+        }
+        let endpoint = self.input.one("container-runtime-endpoint");
+        let endpoint = endpoint.strip_prefix("unix://").unwrap_or(endpoint);
+        Ok(Node {
+            name,
+            ip,
+            external_ip: self.optional("node-external-ip", "an address")?,
+            labels,
+            taints,
+            max_pods,
+            cgroup_root: format!("/{}", self.input.one("cgroup-root").trim_matches('/')),
+            runtime_endpoint: (!endpoint.is_empty()).then(|| endpoint.into()),
+            snapshotter: self.input.one("snapshotter").to_owned(),
+            resolv_conf: self.input.one("resolv-conf").into(),
+        })
+    }
+
+    fn disabled(&self) -> Result<Vec<Component>, Fatal> {
+        let mut out = Vec::new();
+        for name in self.input.all("disable") {
+            out.push(match name.as_str() {
+                "dns" | "coredns" => Component::Dns,
+                "ingress" | "traefik" => Component::Ingress,
+                "proxy" | "kube-proxy" => Component::Proxy,
+                "scheduler" => Component::Scheduler,
+                "controllers" => Component::Controllers,
+                "agent" => Component::Agent,
+                "servicelb" | "local-storage" | "metrics-server" | "runtimes" => continue,
+                _ => return Err(Fatal::usage(format!("--disable {name:?}: there is no such component"), "run `knarr help`")),
+            });
+        }
+        Ok(out)
+    }
+
+    fn token(&self) -> Result<Option<String>, Fatal> {
+        let file = self.input.one("token-file");
+        let text = match (self.input.one("token"), file) {
+            ("", "") => return Ok(None),
+            ("", file) => std::fs::read_to_string(file)
+                .map_err(|e| Fatal::usage(format!("cannot read --token-file {file}: {e}"), "mend the file"))?,
+            (token, _) => token.to_owned(),
+        };
+        let token: knarr_pki::JoinToken =
+            text.parse().map_err(|e| Fatal::usage(format!("the token is wrong: {e}"), "correct --token"))?;
+        Ok(Some(token.secret))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{flags::Role, input};
+
+    fn config(args: &[&str]) -> Result<Config, String> {
+        let base = ["--config", "/dev/null", "--node-name", "n1", "--node-ip", "192.0.2.1"];
+        let args = base.iter().chain(args).map(std::ffi::OsString::from);
+        input::read(Role::Server, args).and_then(|i| check(&i)).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn everything_derives_from_the_prefix() {
+        let c = config(&["--prefix", "/tmp/a"]).unwrap();
+        assert_eq!(c.paths.data, Path::new("/tmp/a/var/lib/knarr"));
+        assert_eq!(c.paths.run, Path::new("/tmp/a/run/knarr"));
+        assert_eq!(c.paths.kubeconfig, Path::new("/tmp/a/etc/knarr/knarr.yaml"));
+        assert_eq!(config(&[]).unwrap().paths.kubelet, Path::new("/var/lib/kubelet"));
+    }
+
+    #[test]
+    fn values_are_checked() {
+        let bad: &[(&[&str], &str)] = &[
+            (&["--cluster-cidr", "10.0.0.0"], "IPv4 network"),
+            (&["--cluster-cidr", "10.0.0.0/25"], "/24"),
+            (&["--service-cidr", "10.42.1.0/24"], "overlaps"),
+            (&["--cluster-dns", "1.2.3.4"], "not inside"),
+            (&["--service-node-port-range", "9-8"], "range"),
+            (&["--https-listen-port", "x"], "port"),
+            (&["--node-name", "a_b"], "node's name"),
+            (&["--node-taint", "a=b"], "key=value:Effect"),
+            (&["--disable", "moon"], "no such component"),
+            (&["--write-kubeconfig-mode", "9"], "octal"),
+            (&["--prefix", "relative"], "absolute"),
+            (&["--token", "K10x"], "token is wrong"),
+        ];
+        for (args, why) in bad {
+            let e = config(args).unwrap_err();
+            assert!(e.contains(why), "{args:?}: {e}");
+        }
+        let c = config(&["--node-taint", "a=b:NoExecute", "--node-label", "x=y", "--disable", "traefik,servicelb"]).unwrap();
+        assert_eq!(c.node.taints, [("a".into(), "b".into(), "NoExecute".into())]);
+        assert_eq!(c.disabled, [Component::Ingress]);
+    }
+}

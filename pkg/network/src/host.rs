@@ -1,0 +1,212 @@
+//! What a node needs once for its pods.
+
+use std::{fs, io, net::Ipv4Addr, path::PathBuf};
+
+use ipnet::Ipv4Net;
+use knarr_nft::{Nft, NftError};
+
+use crate::{
+    Ipam,
+    cni::Conf,
+    link::{LinkError, Netlink},
+};
+
+/// Where the plugin is and what it is told.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// This binary: the plugin is a link to it.
+    pub binary: PathBuf,
+    /// Directory of plugins, given to the runtime.
+    pub cni_bin: PathBuf,
+    /// Directory of network configurations, given to the runtime.
+    pub cni_conf: PathBuf,
+    /// Where addresses are kept.
+    pub ipam_dir: PathBuf,
+    /// Addresses of this node's pods.
+    pub pod_cidr: Ipv4Net,
+    /// Addresses of all pods: between them nothing is masqueraded.
+    pub cluster_cidr: Ipv4Net,
+    /// Service addresses: routed to `lo`, so that the node's own programs reach them without a default route; the
+    /// service proxy translates before a packet would be delivered there.
+    pub service_cidr: Ipv4Net,
+    /// Largest packet.
+    pub mtu: u32,
+    /// Name of our nft table.
+    pub table: String,
+}
+
+/// The pod network's part of a host.
+#[derive(Debug)]
+pub struct Host {
+    config: HostConfig,
+}
+
+/// The host could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// A file operation failed.
+    #[error("{step} {}", path.display())]
+    File {
+        /// What was tried.
+        step: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A link operation failed.
+    #[error("set up the node's address")]
+    Link(#[from] LinkError),
+    /// The masquerading table was refused.
+    #[error("set up masquerading")]
+    Nft(#[from] NftError),
+}
+
+impl Host {
+    /// Sets the host up; everything may be there already.
+    ///
+    /// # Errors
+    /// See [`HostError`].
+    pub async fn set_up(config: HostConfig, nft: &dyn Nft) -> Result<Self, HostError> {
+        let file = |step, path: &PathBuf| {
+            let path = path.clone();
+            move |source| HostError::File { step, path, source }
+        };
+        fs::create_dir_all(&config.cni_bin).map_err(file("create", &config.cni_bin))?;
+        fs::create_dir_all(&config.cni_conf).map_err(file("create", &config.cni_conf))?;
+        let plugin = config.cni_bin.join(PLUGIN);
+        let _ = fs::remove_file(&plugin);
+        std::os::unix::fs::symlink(&config.binary, &plugin).map_err(file("link", &plugin))?;
+        let conf = config.cni_conf.join("10-knarr.conflist");
+        fs::write(&conf, conflist(&config)).map_err(file("write", &conf))?;
+
+        let ours = Ipam::node_address(config.pod_cidr);
+        let uplinks = Netlink::with(async |n| {
+            let lo = n.get("lo").await?.index;
+            n.up(lo).await?;
+            n.add_address(lo, ours).await?;
+            n.add_local_route(config.service_cidr, lo, ours).await?;
+            n.uplinks().await
+        })
+        .await?;
+        // Answers to pods come in through the uplinks; the switch belongs to the link, not to the host.
+        for index in uplinks {
+            if let Some(name) = link_name(index) {
+                let path = PathBuf::from(format!("/proc/sys/net/ipv4/conf/{name}/forwarding"));
+                fs::write(&path, "1").map_err(file("let the uplink forward:", &path))?;
+            }
+        }
+        nft.apply(&masquerade(&config)).await?;
+        Ok(Self { config })
+    }
+
+    /// The node's own address in its pod range.
+    pub fn address(&self) -> Ipv4Addr {
+        Ipam::node_address(self.config.pod_cidr)
+    }
+
+    /// Takes away what [`Host::set_up`] made, going on after failures.
+    ///
+    /// # Errors
+    /// All of them.
+    pub async fn tear_down(&self, nft: &dyn Nft) -> Result<(), Vec<HostError>> {
+        let mut errors = Vec::new();
+        let table = &self.config.table;
+        errors.extend(nft.apply(&format!("table inet {table}\ndelete table inet {table}\n")).await.err().map(Into::into));
+        let ours = self.address();
+        let gone = Netlink::with(async |n| {
+            let lo = n.get("lo").await?.index;
+            n.remove_route(self.config.service_cidr, lo).await?;
+            n.remove_address(lo, ours).await
+        })
+        .await;
+        errors.extend(gone.err().map(Into::into));
+        for path in [self.config.cni_bin.join(PLUGIN), self.config.cni_conf.join("10-knarr.conflist")] {
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    errors.push(HostError::File { step: "remove", path, source });
+                }
+                _ => {}
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}
+
+const PLUGIN: &str = "knarr-cni";
+
+fn link_name(index: u32) -> Option<String> {
+    nix::net::if_::if_indextoname(index).ok()?.into_string().ok()
+}
+
+fn conflist(config: &HostConfig) -> String {
+    let conf = Conf {
+        cni_version: "1.0.0".to_owned(),
+        name: String::new(),
+        kind: PLUGIN.to_owned(),
+        pod_cidr: config.pod_cidr,
+        ipam_dir: config.ipam_dir.clone(),
+        mtu: config.mtu,
+        valid: Vec::new(),
+    };
+    serde_json::json!({ "cniVersion": "1.0.0", "name": "knarr", "plugins": [conf] }).to_string()
+}
+
+/// What pods send out of the cluster leaves under the node's address.
+fn masquerade(config: &HostConfig) -> String {
+    let HostConfig { table, pod_cidr, cluster_cidr, .. } = config;
+    format!(
+        "table inet {table}
+delete table inet {table}
+table inet {table} {{
+\tchain postrouting {{
+\t\ttype nat hook postrouting priority srcnat; policy accept;
+\t\tip saddr {pod_cidr} ip daddr != {cluster_cidr} oifname != \"lo\" masquerade
+\t}}
+}}
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> HostConfig {
+        HostConfig {
+            binary: "/usr/local/bin/knarr".into(),
+            cni_bin: "/run/knarr/cni/bin".into(),
+            cni_conf: "/run/knarr/cni/net.d".into(),
+            ipam_dir: "/var/lib/knarr/agent/ips".into(),
+            pod_cidr: "10.42.0.0/24".parse().unwrap(),
+            cluster_cidr: "10.42.0.0/16".parse().unwrap(),
+            service_cidr: "10.43.0.0/16".parse().unwrap(),
+            mtu: 1500,
+            table: "knarr-network".to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_what_leaves_the_cluster_is_masqueraded() {
+        expect_test::expect![[r#"
+            table inet knarr-network
+            delete table inet knarr-network
+            table inet knarr-network {
+            	chain postrouting {
+            		type nat hook postrouting priority srcnat; policy accept;
+            		ip saddr 10.42.0.0/24 ip daddr != 10.42.0.0/16 oifname != "lo" masquerade
+            	}
+            }
+        "#]]
+        .assert_eq(&masquerade(&config()));
+    }
+
+    #[test]
+    fn the_runtime_reads_our_configuration() {
+        let list: serde_json::Value = serde_json::from_str(&conflist(&config())).unwrap();
+        assert_eq!(list["plugins"][0]["type"], PLUGIN);
+        let conf: Conf = serde_json::from_value(list["plugins"][0].clone()).unwrap();
+        assert_eq!(conf.pod_cidr, config().pod_cidr);
+    }
+}
