@@ -143,7 +143,8 @@ impl Error {
     pub fn not_supported<'a>(path: &Path, value: impl Into<Value>, allowed: impl IntoIterator<Item = &'a str>) -> Self {
         let mut allowed: Vec<String> = allowed.into_iter().map(|v| format!("{v:?}")).collect();
         allowed.sort();
-        let detail = if allowed.is_empty() { String::new() } else { format!("supported values: {}", allowed.join(", ")) };
+        let detail =
+            if allowed.is_empty() { String::new() } else { format!("supported values: {}", allowed.join(", ")) };
         Self::new(path, Kind::NotSupported, Some(value.into()), detail)
     }
 

@@ -6,11 +6,31 @@
 //! There is exactly one description of a type — [`schema::Tables`], filled by `knarr-catalog` for built-in kinds
 //! and by a compiler from OpenAPI for CustomResourceDefinitions — and every algorithm is generic over it.
 
+pub mod apply;
+pub mod decode;
+pub mod default;
+pub mod duration;
 pub mod field;
+pub mod fields;
+pub mod json;
+pub mod names;
 pub mod object;
+pub mod patch;
+pub mod proto;
+pub mod quantity;
 pub mod schema;
+pub mod selector;
 pub mod status;
+pub mod time;
+pub mod validate;
 pub mod value;
+pub mod yaml;
+
+#[cfg(test)]
+mod kinds;
+#[cfg(test)]
+mod testing;
+mod trail;
 
 pub use object::{Meta, Object, OwnerRef};
 pub use status::{Reason, Status};

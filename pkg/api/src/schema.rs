@@ -5,6 +5,9 @@
 //! shared and clean); a CustomResourceDefinition compiles into an owned one. [`Type`] and [`Field`] are cheap
 //! cursors for reading them.
 
+pub mod builder;
+pub mod text;
+
 use std::borrow::Cow;
 
 /// A piece of [`Tables::text`].

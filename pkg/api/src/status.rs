@@ -105,6 +105,7 @@ struct Inner {
     code: u16,
     message: String,
     details: Option<Details>,
+    continue_token: String,
 }
 
 /// `metav1.StatusDetails`.
@@ -154,7 +155,8 @@ fn is_zero(n: &i32) -> bool {
 impl Status {
     /// A failure with `reason`'s own code.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { reason, code: reason.code(), message: message.into(), details: None }))
+        let continue_token = String::new();
+        Self(Box::new(Inner { reason, code: reason.code(), message: message.into(), details: None, continue_token }))
     }
 
     /// With another code.
@@ -168,6 +170,13 @@ impl Status {
     #[must_use]
     pub fn with_details(mut self, details: Details) -> Self {
         self.0.details = Some(details);
+        self
+    }
+
+    /// With `metadata.continue`: how to go on with a list that can no longer be consistent.
+    #[must_use]
+    pub fn with_continue(mut self, token: &str) -> Self {
+        token.clone_into(&mut self.0.continue_token);
         self
     }
 
@@ -226,13 +235,12 @@ impl Status {
             [one] => one.to_string(),
             many => format!("[{}]", many.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
         };
-        Self::about(Reason::Invalid, group, kind, name, |what| format!("{what} {name:?} is invalid: {list}")).with_causes(
-            errors.iter().map(|e| Cause {
+        Self::about(Reason::Invalid, group, kind, name, |what| format!("{what} {name:?} is invalid: {list}"))
+            .with_causes(errors.iter().map(|e| Cause {
                 reason: e.kind.reason().to_owned(),
                 message: e.body(),
                 field: e.path.as_str().to_owned(),
-            }),
-        )
+            }))
     }
 
     /// 405.
@@ -277,6 +285,11 @@ impl Status {
         self.0.details.as_ref()
     }
 
+    /// `metadata.continue`, empty for most.
+    pub fn continue_token(&self) -> &str {
+        &self.0.continue_token
+    }
+
     /// Whether this reason was given.
     pub fn is(&self, reason: Reason) -> bool {
         self.0.reason == reason
@@ -284,11 +297,11 @@ impl Status {
 
     /// The JSON document of the wire.
     pub fn to_json(&self) -> Vec<u8> {
-        let Inner { reason, code, message, details } = &*self.0;
+        let Inner { reason, code, message, details, continue_token } = &*self.0;
         let wire = Wire {
             kind: "Status".into(),
             api_version: "v1".into(),
-            metadata: Empty {},
+            metadata: ListMeta { continue_token: continue_token.clone() },
             status: "Failure".into(),
             message: message.clone(),
             reason: reason.word().to_owned(),
@@ -306,6 +319,7 @@ impl Status {
                 code: if w.code == 0 { code } else { w.code },
                 message: w.message,
                 details: w.details,
+                continue_token: w.metadata.continue_token,
             })),
             _ => Self::new(Reason::Unknown, String::from_utf8_lossy(&body[..body.len().min(1024)])).with_code(code),
         }
@@ -320,16 +334,20 @@ impl fmt::Display for Status {
 
 impl std::error::Error for Status {}
 
-#[derive(Serialize, Deserialize)]
-struct Empty {}
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct ListMeta {
+    #[serde(rename = "continue", skip_serializing_if = "String::is_empty")]
+    continue_token: String,
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
     kind: String,
     api_version: String,
-    #[serde(default = "empty")]
-    metadata: Empty,
+    #[serde(default)]
+    metadata: ListMeta,
     #[serde(default)]
     status: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -340,10 +358,6 @@ struct Wire {
     details: Option<Details>,
     #[serde(default)]
     code: u16,
-}
-
-fn empty() -> Empty {
-    Empty {}
 }
 
 #[cfg(test)]

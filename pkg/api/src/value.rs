@@ -9,6 +9,17 @@
 
 use std::fmt;
 
+mod de;
+mod ser;
+
+pub use de::from_value;
+pub use ser::to_value;
+
+/// Why a tree and a Rust type do not fit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConvertError(Box<str>);
+
 /// A short string stored in place (up to 24 bytes), longer ones on the heap.
 pub type Str = compact_str::CompactString;
 
@@ -167,6 +178,25 @@ impl Map {
         Self(Vec::with_capacity(n))
     }
 
+    /// Takes entries in any order; sorts them unless they already are. Of equal keys the last wins, as in Go's
+    /// decoder; `twice` hears of each such key. One sort instead of many insertions: input with many unsorted keys
+    /// must not cost quadratic time.
+    pub(crate) fn from_entries(mut entries: Vec<(Str, Value)>, mut twice: impl FnMut(&str)) -> Self {
+        if entries.windows(2).all(|w| w[0].0 < w[1].0) {
+            return Self(entries);
+        }
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        entries.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                twice(&later.0);
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
+        Self(entries)
+    }
+
     fn find(&self, key: &str) -> Result<usize, usize> {
         // Decoders of sorted input append: look at the end first.
         match self.0.last() {
@@ -265,11 +295,7 @@ impl IntoIterator for Map {
 /// Later duplicates of a key win, as in Go's decoder.
 impl<K: Into<Str>> FromIterator<(K, Value)> for Map {
     fn from_iter<I: IntoIterator<Item = (K, Value)>>(entries: I) -> Self {
-        let mut map = Self::new();
-        for (k, v) in entries {
-            map.insert(k, v);
-        }
-        map
+        Self::from_entries(entries.into_iter().map(|(k, v)| (k.into(), v)).collect(), |_| {})
     }
 }
 
@@ -318,6 +344,11 @@ impl From<Map> for Value {
         Self::Object(v)
     }
 }
+impl<T: Into<Value>, const N: usize> From<[T; N]> for Value {
+    fn from(v: [T; N]) -> Self {
+        Self::Array(v.into_iter().map(Into::into).collect())
+    }
+}
 impl<T: Into<Value>> From<Vec<T>> for Value {
     fn from(v: Vec<T>) -> Self {
         Self::Array(v.into_iter().map(Into::into).collect())
@@ -356,3 +387,6 @@ macro_rules! value {
     };
     ($other:expr) => { $crate::Value::from($other) };
 }
+
+#[cfg(test)]
+mod tests;

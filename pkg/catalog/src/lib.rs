@@ -5,6 +5,13 @@
 //! static tables at build time; what facts cannot say (defaults across fields, validation, printer cells) are hooks,
 //! one module per kind.
 
+mod convert;
+mod kinds;
 mod resource;
+mod resources;
+mod tables;
 
-pub use resource::{Column, Convert, Face, Hooks, NoHooks, Resource, Subresource, Verbs};
+pub use convert::Rename;
+pub use resource::{Cell, Column, Convert, Face, Hooks, NoHooks, Resource, Subresource, Verbs};
+pub use resources::resources;
+pub use tables::{TABLES, kind, kinds, type_named};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use knarr_api::{Str, Value, field, schema::Schema};
 
+use crate::convert::Rename;
+
 /// A resource: one storage identity, served under one or more faces.
 #[derive(Clone)]
 pub struct Resource {
@@ -24,6 +26,8 @@ pub struct Resource {
     pub categories: Vec<Str>,
     /// Whether objects live in namespaces.
     pub namespaced: bool,
+    /// Whether objects are stored. Those that are not are asked and answered: reviews, bindings, component statuses.
+    pub stored: bool,
     /// Verbs of the object itself.
     pub verbs: Verbs,
     /// Subresources.
@@ -72,6 +76,8 @@ pub enum Convert {
         from_storage: fn(&mut Value),
         /// From this face to the storage version.
         to_storage: fn(&mut Value),
+        /// Members that have another place here, for field sets.
+        fields: &'static [Rename],
     },
 }
 
@@ -88,7 +94,8 @@ pub struct Subresource {
     pub kind: Str,
     /// Its verbs.
     pub verbs: Verbs,
-    /// As [`Resource::resets`], for writes through this subresource (status: `spec`, …).
+    /// As [`Resource::resets`], for writes through this subresource (status: `spec`, …). `metadata` stands for what a
+    /// status write keeps of it: everything but `resourceVersion` and `managedFields`.
     pub resets: Vec<Str>,
 }
 
@@ -138,6 +145,9 @@ impl Verbs {
     }
 }
 
+/// Prints the cell of an object at a time (ages).
+pub type Cell = Arc<dyn Fn(&Value, Timestamp) -> Value + Send + Sync>;
+
 /// A `kubectl get` column.
 #[derive(Clone)]
 pub struct Column {
@@ -151,8 +161,8 @@ pub struct Column {
     pub priority: i32,
     /// What it shows.
     pub description: Str,
-    /// The cell of an object at a time (ages).
-    pub cell: Arc<dyn Fn(&Value, Timestamp) -> Value + Send + Sync>,
+    /// Its cells.
+    pub cell: Cell,
 }
 
 /// What facts cannot say about a kind. Trees are of the storage face; all functions are pure.

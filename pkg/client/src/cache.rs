@@ -156,13 +156,13 @@ impl<P: Send + Sync + 'static> Cache<P> {
         api: Arc<dyn Api>,
         selection: Selection,
         stop: Stop,
-        project: impl Fn(&Object) -> Option<P> + Send + 'static,
+        mut project: impl FnMut(&Object) -> Option<P> + Send + 'static,
         mut changed: impl FnMut(Change<'_, P>) + Send + 'static,
     ) -> Result<(), Status> {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(10));
         let mut from = None;
         loop {
-            let round = self.follow(&*api, &selection, &mut from, &project, &mut changed);
+            let round = self.follow(&*api, &selection, &mut from, &mut project, &mut changed);
             let end = tokio::select! {
                 end = round => end,
                 () = stop.cancelled() => return Ok(()),
@@ -194,7 +194,7 @@ impl<P: Send + Sync + 'static> Cache<P> {
         api: &dyn Api,
         selection: &Selection,
         from: &mut Option<u64>,
-        project: &(impl Fn(&Object) -> Option<P> + Send),
+        project: &mut (impl FnMut(&Object) -> Option<P> + Send),
         changed: &mut (impl FnMut(Change<'_, P>) + Send),
     ) -> Result<(), Status> {
         let request = Request::new(Verb::Watch, &selection.resource).namespace(&selection.namespace).options(|o| {

@@ -7,6 +7,8 @@
 mod api;
 mod cache;
 mod dial;
+pub mod events;
+pub mod fake;
 mod queue;
 mod resource;
 

@@ -1,0 +1,104 @@
+//! Checks a tree against its schema and makes it canonical, in place.
+
+use super::{
+    Decoded, Error, MAX_ISSUES, Validation, canon,
+    scalar::{self, Refusal},
+    words,
+};
+use crate::{
+    Map, Value,
+    json::Parsed,
+    schema::{Node, Type},
+    trail::Trail,
+};
+
+/// Brings a parsed document to canonical form (see the [module](super)).
+///
+/// Under [`Validation::Strict`] and [`Validation::Warn`] unknown members come first, sorted by path, then duplicates;
+/// [`super::document`] puts them in the order of the document.
+///
+/// # Errors
+/// A value has another type than its member, or `Strict` found something.
+pub fn normalise(ty: Type<'_>, parsed: impl Into<Parsed>, validation: Validation) -> Result<Decoded, Error> {
+    let Parsed { mut value, duplicates } = parsed.into();
+    let mut walk = Walk { unknown: Vec::new() };
+    walk.node(ty, &mut value, &Trail::Root, None)?;
+    let issues = || {
+        let unknown = walk.unknown.iter().map(|path| format!("unknown field {path:?}"));
+        let duplicates = duplicates.iter().map(|path| format!("duplicate field {path:?}"));
+        unknown.chain(duplicates).take(MAX_ISSUES).collect::<Vec<_>>()
+    };
+    let warnings = match validation {
+        Validation::Ignore => Vec::new(),
+        Validation::Warn => issues(),
+        Validation::Strict => match issues() {
+            none if none.is_empty() => none,
+            some => return Err(Error::Strict(some)),
+        },
+    };
+    Ok(Decoded { value, warnings })
+}
+
+struct Walk {
+    /// Paths of members the schema does not know.
+    unknown: Vec<String>,
+}
+
+impl Walk {
+    /// Makes a value canonical. `owner` is the struct whose member it is or stands in.
+    fn node(
+        &mut self,
+        ty: Type<'_>,
+        value: &mut Value,
+        trail: &Trail<'_>,
+        owner: Option<Type<'_>>,
+    ) -> Result<(), Error> {
+        if value.is_null() {
+            *value = canon::zero(ty);
+            return Ok(());
+        }
+        let item = ty.item();
+        match (ty.node(), &mut *value) {
+            (Node::Scalar(kind), value) => scalar::canonical(kind, value).map_err(|refusal| {
+                Error::Type(match refusal {
+                    Refusal::Words(words) => words.into(),
+                    Refusal::Type(found) => words::mismatch(&found, ty, owner, trail).into(),
+                })
+            }),
+            (Node::Struct(row), Value::Object(map)) => self.structure(ty, row.open, map, trail),
+            (Node::List { .. }, Value::Array(items)) => {
+                let Some(item) = item else { return Ok(()) };
+                items.iter_mut().enumerate().try_for_each(|(n, v)| self.node(item, v, &Trail::Index(trail, n), owner))
+            }
+            (Node::Map { .. }, Value::Object(map)) => {
+                let Some(item) = item else { return Ok(()) };
+                map.iter_mut().try_for_each(|(key, v)| self.node(item, v, &Trail::Key(trail, key), owner))
+            }
+            (_, other) => Err(Error::Type(words::mismatch(other.type_name(), ty, owner, trail).into())),
+        }
+    }
+
+    fn structure(&mut self, ty: Type<'_>, open: bool, map: &mut Map, trail: &Trail<'_>) -> Result<(), Error> {
+        let mut done = Ok(());
+        map.retain(|name, value| {
+            if done.is_err() {
+                return true;
+            }
+            let here = Trail::Field(trail, name);
+            let Some(field) = ty.field(name) else {
+                if !open && self.unknown.len() < MAX_ISSUES {
+                    self.unknown.push(here.to_string());
+                }
+                return open;
+            };
+            // A null pointer is absent, not zero.
+            if !(value.is_null() && (field.row.pointer || field.row.nullable)) {
+                done = self.node(field.ty(), value, &here, Some(ty));
+            }
+            canon::is_printed(field, value)
+        });
+        done?;
+        canon::insert_missing(ty, map);
+        Ok(())
+    }
+}

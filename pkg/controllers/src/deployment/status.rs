@@ -1,0 +1,201 @@
+//! The status of a Deployment and its two conditions: pure.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use knarr_api::{Value, value};
+
+use super::{
+    model::{Condition, Deployment, DeploymentStatus, ReplicaSet},
+    plan::newest,
+};
+use crate::context::{Again, rfc3339};
+
+/// The new status, if it differs, and when it may differ by itself (the progress deadline).
+pub(super) fn status(
+    d: &Deployment,
+    sets: &[Arc<ReplicaSet>],
+    failure: Option<&str>,
+    now: Timestamp,
+) -> (Option<Value>, Again) {
+    let new = newest(d, sets);
+    let sum = |f: fn(&ReplicaSet) -> i32| sets.iter().map(|s| f(s)).sum::<i32>();
+    let available = sum(|s| s.status.available_replicas);
+    let total = sum(|s| s.replicas);
+    let mut next = DeploymentStatus {
+        observed_generation: d.meta.generation,
+        replicas: sum(|s| s.status.replicas),
+        updated_replicas: new.map_or(0, |n| n.status.replicas),
+        ready_replicas: sum(|s| s.status.ready_replicas),
+        available_replicas: available,
+        unavailable_replicas: (total.max(d.replicas) - available).max(0),
+        terminating_replicas: Some(sum(|s| s.status.terminating_replicas.unwrap_or(0))),
+        collision_count: d.status.collision_count,
+        conditions: Vec::new(),
+    };
+    next.conditions.push(availability(d, available));
+    let (progress, again) = progress(d, new, &next, failure, now);
+    next.conditions.extend(progress);
+    next.conditions.extend(failure.map(|message| condition("ReplicaFailure", true, "FailedCreate", message.to_owned())));
+    for c in &mut next.conditions {
+        keep_times(c, &d.status.conditions, now);
+    }
+    if next == d.status { (None, again) } else { (Some(print(&next)), again) }
+}
+
+fn condition(kind: &str, on: bool, reason: &str, message: String) -> Condition {
+    let status = if on { "True" } else { "False" };
+    Condition { kind: kind.to_owned(), status: status.to_owned(), reason: reason.to_owned(), message, ..Condition::default() }
+}
+
+/// The transition time changes with the status, the update time with anything said.
+fn keep_times(c: &mut Condition, old: &[Condition], now: Timestamp) {
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let old = old.iter().find(|o| o.kind == c.kind);
+    let same = old.is_some_and(|o| o.status == c.status && o.reason == c.reason && o.message == c.message);
+    let kept = |time: Option<Timestamp>, keep: bool| if keep { time } else { None }.or(Some(now));
+    c.last_transition_time = kept(old.and_then(|o| o.last_transition_time), old.is_some_and(|o| o.status == c.status));
+    c.last_update_time = kept(old.and_then(|o| o.last_update_time), same && c.last_update_time.is_none());
+}
+
+fn availability(d: &Deployment, available: i32) -> Condition {
+    if available >= d.replicas - d.unavailable() {
+        let text = "Deployment has minimum availability.".to_owned();
+        condition("Available", true, "MinimumReplicasAvailable", text)
+    } else {
+        let text = "Deployment does not have minimum availability.".to_owned();
+        condition("Available", false, "MinimumReplicasUnavailable", text)
+    }
+}
+
+/// Whether the rollout moves, is done, or is stuck.
+fn progress(
+    d: &Deployment,
+    new: Option<&Arc<ReplicaSet>>,
+    next: &DeploymentStatus,
+    failure: Option<&str>,
+    now: Timestamp,
+) -> (Option<Condition>, Again) {
+    let told = d.status.conditions.iter().find(|c| c.kind == "Progressing");
+    let Some(deadline) = d.deadline else { return (None, None) };
+    let what = match new {
+        Some(n) => format!("ReplicaSet \"{}\"", n.key.name),
+        None => format!("Deployment \"{}\"", d.key.name),
+    };
+    if d.paused {
+        let text = "Deployment is paused".to_owned();
+        return (Some(Condition { status: "Unknown".into(), ..condition("Progressing", true, "DeploymentPaused", text) }), None);
+    }
+    let complete = next.updated_replicas == d.replicas
+        && next.replicas == d.replicas
+        && next.available_replicas == d.replicas
+        && next.observed_generation >= d.meta.generation;
+    if complete && new.is_some() {
+        let text = format!("{what} has successfully progressed.");
+        return (Some(condition("Progressing", true, "NewReplicaSetAvailable", text)), None);
+    }
+    let (Some(told), Some(n)) = (told, new) else {
+        if failure.is_some() && new.is_none() {
+            let text = failure.unwrap_or_default().to_owned();
+            return (Some(condition("Progressing", false, "ReplicaSetCreateError", text)), None);
+        }
+        let text = match new {
+            Some(n) => format!("Found new replica set \"{}\"", n.key.name),
+            None => format!("Created new replica set for {what}"),
+        };
+        let reason = if new.is_some() { "FoundNewReplicaSet" } else { "NewReplicaSetCreated" };
+        return (Some(condition("Progressing", true, reason, text)), wait(deadline));
+    };
+    let old = &d.status;
+    let moved = next.updated_replicas > old.updated_replicas
+        || next.replicas - next.updated_replicas < old.replicas - old.updated_replicas
+        || next.ready_replicas > old.ready_replicas
+        || next.available_replicas > old.available_replicas
+        || old.observed_generation < d.meta.generation && told.reason != "ProgressDeadlineExceeded";
+    let text = format!("ReplicaSet \"{}\" is progressing.", n.key.name);
+    if moved || told.status == "Unknown" {
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let c = condition("Progressing", true, "ReplicaSetUpdated", text);
+        return (Some(Condition { last_update_time: Some(now), ..c }), wait(deadline));
+    }
+    let since = told.last_update_time.unwrap_or(now);
+    let left = i64::from(deadline) - now.duration_since(since).as_secs();
+    if told.reason == "ProgressDeadlineExceeded" || (left <= 0 && told.reason != "NewReplicaSetAvailable") {
+        let text = format!("ReplicaSet \"{}\" has timed out progressing.", n.key.name);
+        return (Some(condition("Progressing", false, "ProgressDeadlineExceeded", text)), None);
+    }
+    if told.reason == "NewReplicaSetAvailable" && told.message.contains(n.key.name.as_str()) {
+        // Complete once, pods lost since: that is not the rollout's failure.
+        return (Some(condition("Progressing", true, &told.reason, told.message.clone())), None);
+    }
+    let kept = if told.reason == "NewReplicaSetAvailable" { "ReplicaSetUpdated" } else { told.reason.as_str() };
+    let text = if kept == told.reason { told.message.clone() } else { text };
+    (Some(condition("Progressing", true, kept, text)), wait(i32::try_from(left.max(1)).unwrap_or(deadline)))
+}
+
+fn wait(seconds: i32) -> Again {
+    Some(Duration::from_secs(u64::from(seconds.max(0).unsigned_abs()) + 1))
+}
+
+fn print(s: &DeploymentStatus) -> Value {
+    let conditions = s.conditions.iter().map(|c| {
+        value!({
+            "type": c.kind.as_str(),
+            "status": c.status.as_str(),
+            "reason": c.reason.as_str(),
+            "message": c.message.as_str(),
+            "lastUpdateTime": rfc3339(c.last_update_time.unwrap_or_default()),
+            "lastTransitionTime": rfc3339(c.last_transition_time.unwrap_or_default()),
+        })
+    });
+    value!({
+        "observedGeneration": s.observed_generation,
+        "replicas": s.replicas,
+        "updatedReplicas": s.updated_replicas,
+        "readyReplicas": s.ready_replicas,
+        "availableReplicas": s.available_replicas,
+        "unavailableReplicas": s.unavailable_replicas,
+        "terminatingReplicas": s.terminating_replicas.unwrap_or(0),
+        "conditions": Value::Array(conditions.collect()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::deployment::plan::tests::{deployment, set};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// Applies the status and returns it, with the reason of the progress condition.
+    fn step(d: &mut Deployment, sets: &[Arc<ReplicaSet>], now: &str) -> String {
+        if let (Some(status), _) = status(d, sets, None, at(now)) {
+            d.status = value::from_value(&status).unwrap();
+        }
+        d.status.conditions.iter().find(|c| c.kind == "Progressing").unwrap().reason.clone()
+    }
+
+    #[test]
+    fn the_story_of_a_rollout() {
+        let mut d = deployment(1, "v1", json!({}));
+        assert_eq!(step(&mut d, &[], "2026-01-01T00:00:00Z"), "NewReplicaSetCreated");
+        let waiting = [set("s", "v1", 1, 1, 0)];
+        assert_eq!(step(&mut d, &waiting, "2026-01-01T00:00:01Z"), "ReplicaSetUpdated");
+        assert_eq!(step(&mut d, &waiting, "2026-01-01T00:05:00Z"), "ReplicaSetUpdated");
+        assert_eq!(step(&mut d, &waiting, "2026-01-01T00:11:00Z"), "ProgressDeadlineExceeded");
+        assert_eq!(step(&mut d, &[set("s", "v1", 1, 1, 1)], "2026-01-01T00:12:00Z"), "NewReplicaSetAvailable");
+        assert_eq!(step(&mut d, &waiting, "2026-01-01T02:00:00Z"), "NewReplicaSetAvailable");
+    }
+
+    #[test]
+    fn an_unchanged_status_is_not_written() {
+        let mut d = deployment(1, "v1", json!({}));
+        let sets = [set("s", "v1", 1, 1, 1)];
+        step(&mut d, &sets, "2026-01-01T00:00:00Z");
+        assert!(status(&d, &sets, None, at("2026-01-01T00:09:00Z")).0.is_none());
+    }
+}

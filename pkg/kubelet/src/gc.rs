@@ -1,0 +1,161 @@
+//! Clearing up: dead containers, sandboxes of pods that are no more, their directories and cgroups, unused images.
+//!
+//! A container that ended is kept while it may be asked about (`kubectl logs --previous`): the newest two of each name.
+//! Everything is compared with what the API says this node should have, so nothing is removed before that is known.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use knarr_cri::{CriError, v1};
+use knarr_daemon::Stop;
+
+use crate::{
+    registry::Registry,
+    shared::Shared,
+    sync::{Container, Observed, State, labels},
+};
+
+const PERIOD: Duration = Duration::from_secs(300);
+
+/// Clears up now and every few minutes. Call when all pods of the node are known.
+pub(crate) async fn run(shared: Arc<Shared>, registry: Arc<Registry>, stop: Stop) -> Result<(), knarr_daemon::Error> {
+    let mut unused: BTreeMap<String, u32> = BTreeMap::new();
+    loop {
+        if let Err(e) = orphans(&shared, &registry).await {
+            tracing::debug!(error = %e, "pods that are no more could not be cleared");
+        }
+        for handle in registry.all() {
+            for id in surplus(&handle.seen()) {
+                if let Err(e) = shared.runtime.remove_container(&id).await {
+                    tracing::debug!(container = id, error = %e, "dead container not removed");
+                }
+            }
+        }
+        if let Err(e) = images(&shared, &mut unused).await {
+            tracing::debug!(error = %e, "images could not be cleared");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PERIOD) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// Dead containers beyond the newest two of each name.
+fn surplus(seen: &Observed) -> Vec<String> {
+    let mut count: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut out = Vec::new();
+    for c in &seen.containers {
+        let n = count.entry(&c.name).or_default();
+        *n += 1;
+        let dead = |c: &Container| matches!(c.state, State::Exited | State::Created);
+        if *n > 2 && dead(c) {
+            out.push(c.id.clone());
+        }
+    }
+    out
+}
+
+/// What belongs to pods that this node does not have.
+async fn orphans(shared: &Shared, registry: &Registry) -> Result<(), CriError> {
+    let sandboxes = shared.runtime.list_pod_sandboxes(None).await?;
+    let mut still: BTreeSet<String> = BTreeSet::new();
+    for sandbox in sandboxes {
+        let Some(uid) = sandbox.labels.get(labels::POD_UID) else { continue };
+        if registry.get(uid).is_some() {
+            continue;
+        }
+        tracing::info!(pod = uid, sandbox = sandbox.id, "removing a pod that is no more");
+        let removed = async {
+            shared.runtime.stop_pod_sandbox(&sandbox.id).await?;
+            shared.runtime.remove_pod_sandbox(&sandbox.id).await
+        };
+        if let Err(e) = removed.await {
+            tracing::warn!(sandbox = sandbox.id, error = %e, "not removed");
+            still.insert(uid.clone());
+        }
+    }
+    let dirs = std::fs::read_dir(shared.config.root.join("pods")).into_iter().flatten().flatten();
+    let mut left: BTreeSet<String> = dirs.filter_map(|e| e.file_name().into_string().ok()).collect();
+    left.extend(shared.cgroups.iter().flat_map(crate::cgroups::Cgroups::known));
+    for uid in left.into_iter().filter(|uid| registry.get(uid).is_none() && !still.contains(uid)) {
+        if let Err(e) = shared.volumes.teardown(&uid).await {
+            tracing::warn!(pod = uid, error = %e, "volumes of a pod that is no more are left");
+            continue;
+        }
+        if let Some(cgroups) = shared.cgroups.clone() {
+            let group = uid.clone();
+            if let Err(e) = knarr_daemon::blocking(move || cgroups.remove(&group)).await {
+                tracing::warn!(pod = uid, error = %e, "cgroup of a pod that is no more is left");
+            }
+        }
+    }
+    let links = std::fs::read_dir(&shared.config.container_logs).into_iter().flatten().flatten();
+    for link in links.filter(|l| !l.path().exists() && l.path().is_symlink()) {
+        let _ = std::fs::remove_file(link.path());
+    }
+    Ok(())
+}
+
+/// Images that no container uses, when the disk is full. Those unused for longest go first; an image must have been
+/// unused at two looks before it goes.
+async fn images(shared: &Shared, unused: &mut BTreeMap<String, u32>) -> Result<(), CriError> {
+    let used: BTreeSet<String> = shared
+        .runtime
+        .list_containers(None)
+        .await?
+        .into_iter()
+        .flat_map(|c| [c.image_ref, c.image_id, c.image.unwrap_or_default().image])
+        .collect();
+    let images = shared.runtime.list_images(None).await?;
+    let is_used = |i: &v1::Image| i.pinned || used.contains(&i.id) || i.repo_digests.iter().chain(&i.repo_tags).any(|n| used.contains(n));
+    let mut seen = BTreeMap::new();
+    for image in images.iter().filter(|i| !is_used(i)) {
+        seen.insert(image.id.clone(), unused.get(&image.id).copied().unwrap_or(0).saturating_add(1));
+    }
+    *unused = seen;
+    let (high, low) = shared.config.image_gc;
+    let Some((size, free)) = disk(shared) else { return Ok(()) };
+    let Some(mut excess) = excess(size, free, high, low) else { return Ok(()) };
+    let mut candidates: Vec<&v1::Image> = images.iter().filter(|i| unused.get(&i.id).is_some_and(|n| *n > 1)).collect();
+    candidates.sort_by_key(|i| std::cmp::Reverse(unused.get(&i.id).copied()));
+    for image in candidates {
+        if excess == 0 {
+            break;
+        }
+        tracing::info!(image = image.id, "removing an unused image");
+        let spec = v1::ImageSpec { image: image.id.clone(), ..v1::ImageSpec::default() };
+        shared.runtime.remove_image(spec).await?;
+        excess = excess.saturating_sub(image.size);
+    }
+    Ok(())
+}
+
+fn disk(shared: &Shared) -> Option<(u64, u64)> {
+    let stat = nix::sys::statvfs::statvfs(&shared.config.root).ok()?;
+    Some((stat.blocks() * stat.fragment_size(), stat.blocks_available() * stat.fragment_size()))
+}
+
+/// How many bytes are to go; nothing while less than `high` percent are used.
+fn excess(size: u64, free: u64, high: u8, low: u8) -> Option<u64> {
+    let used = size.saturating_sub(free);
+    if size == 0 || used.saturating_mul(100) < size.saturating_mul(u64::from(high)) {
+        return None;
+    }
+    Some(used.saturating_sub(size / 100 * u64::from(low)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_go_only_when_the_disk_is_full() {
+        assert_eq!(excess(1000, 200, 85, 80), None);
+        assert_eq!(excess(1000, 100, 85, 80), Some(100));
+        assert_eq!(excess(0, 0, 85, 80), None);
+    }
+}

@@ -1,0 +1,173 @@
+//! Volumes of pods: what lies under `<root>/pods/<uid>/volumes` and what of it a container sees.
+//!
+//! [`Volumes::setup`] is level-triggered: it makes what is missing and renews what changed, and is run before containers
+//! start and whenever a ConfigMap, a Secret, the pod's metadata or a token changes. What files a volume has is decided in
+//! `payload` (pure), how they change without a reader seeing halves is `atomic`'s.
+
+mod atomic;
+mod claims;
+mod empty;
+mod host;
+mod mounter;
+mod mounts;
+mod owner;
+mod payload;
+mod subpath;
+mod teardown;
+mod tokens;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, Volume};
+use knarr_client::Api;
+
+use crate::{
+    config::Config,
+    pod,
+    translate::{Machine, Sources},
+};
+
+pub use mounter::{Kernel, Mounter};
+pub use mounts::container_mounts;
+pub use payload::references;
+pub use tokens::Tokens;
+
+/// A volume that is not there (yet).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("MountVolume.SetUp failed for volume {volume:?} : {why}")]
+pub struct VolumeError {
+    /// Name in the pod.
+    pub volume: String,
+    /// The explanation.
+    pub why: String,
+}
+
+/// Where a pod's volumes are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mounted {
+    /// Host path by volume name.
+    pub paths: BTreeMap<String, PathBuf>,
+    /// When a token must be renewed.
+    pub refresh: Option<Timestamp>,
+}
+
+/// The volumes of this node's pods.
+pub struct Volumes {
+    config: Arc<Config>,
+    mounter: Arc<dyn Mounter>,
+    tokens: Tokens,
+    api: Arc<dyn Api>,
+}
+
+/// What a pod's volumes are made of, beside the pod.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// ConfigMaps and Secrets.
+    pub sources: &'a Sources,
+    /// The pod's addresses.
+    pub ips: &'a [String],
+    /// The node's addresses.
+    pub host_ips: &'a [String],
+    /// The node's size.
+    pub machine: &'a Machine,
+}
+
+impl Volumes {
+    /// Volumes under `config.root`.
+    pub fn new(config: Arc<Config>, api: Arc<dyn Api>, mounter: Arc<dyn Mounter>) -> Self {
+        Self { config, mounter, tokens: Tokens::new(api.clone()), api }
+    }
+
+    /// Makes and renews all volumes of a pod.
+    ///
+    /// # Errors
+    /// The first volume that cannot be set up; try again when something it needs has changed, or later.
+    pub async fn setup(&self, pod: &Pod, facts: Facts<'_>, now: Timestamp) -> Result<Mounted, VolumeError> {
+        let mut out = Mounted::default();
+        for volume in pod::spec(pod).volumes.iter().flatten() {
+            let path = self.one(pod, volume, facts, now, &mut out.refresh).await;
+            let path = path.map_err(|why| VolumeError { volume: volume.name.clone(), why })?;
+            out.paths.insert(volume.name.clone(), path);
+        }
+        Ok(out)
+    }
+
+    async fn one(
+        &self,
+        pod: &Pod,
+        volume: &Volume,
+        facts: Facts<'_>,
+        now: Timestamp,
+        refresh: &mut Option<Timestamp>,
+    ) -> Result<PathBuf, String> {
+        let dir = |plugin: &str| volume_dir(&self.config, pod::uid(pod), plugin, &volume.name);
+        let group = pod::spec(pod).security_context.as_ref().and_then(|s| s.fs_group);
+        if let Some(source) = &volume.host_path {
+            let (path, kind) = (source.path.clone(), source.type_.clone().unwrap_or_default());
+            return blocking(move || host::check(Path::new(&path), &kind).map(|()| path.into())).await;
+        }
+        if let Some(source) = &volume.empty_dir {
+            let (dir, mounter) = (dir("empty-dir"), self.mounter.clone());
+            let memory = source.medium.as_deref() == Some("Memory");
+            if !memory && source.medium.as_deref().is_some_and(|m| !m.is_empty()) {
+                return Err(format!("unsupported medium {:?}", source.medium.as_deref().unwrap_or_default()));
+            }
+            let size = memory.then(|| empty::memory_size(pod, source, facts.machine));
+            return blocking(move || empty::setup(&dir, size, group, &*mounter).map(|()| dir)).await;
+        }
+        if let Some(claim) = claims::claim_name(pod, volume) {
+            let path = claims::resolve(&*self.api, pod::namespace(pod), &claim).await?;
+            return blocking(move || host::check(&path, "Directory").map(|()| path)).await;
+        }
+        let Some(plugin) = payload::plugin(volume) else {
+            return Err("the volume's type is not supported on this node".to_owned());
+        };
+        let mut tokens = BTreeMap::new();
+        for request in payload::token_requests(volume) {
+            let (token, renew) = self.tokens.get(pod, &request, now).await?;
+            *refresh = Some(refresh.map_or(renew, |t: Timestamp| t.min(renew)));
+            tokens.insert(request, token);
+        }
+        let files = payload::payload(pod, volume, facts, &tokens).map_err(|e| e.0)?;
+        let (dir, mounter) = (dir(plugin), self.mounter.clone());
+        let in_memory = plugin != "configmap";
+        blocking(move || {
+            std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+            if in_memory && !mounter.is_mounted(&dir) {
+                mounter.tmpfs(&dir, None).map_err(|e| e.to_string())?;
+            }
+            atomic::write(&dir, &files, group).map_err(|e| e.to_string())?;
+            Ok(dir)
+        })
+        .await
+    }
+
+    /// Takes everything of a pod down and removes its directory.
+    ///
+    /// # Errors
+    /// Something is still mounted; nothing below a mount is ever removed.
+    pub async fn teardown(&self, uid: &str) -> std::io::Result<()> {
+        self.tokens.forget(uid);
+        let (dir, mounter) = (self.config.pod_dir(uid), self.mounter.clone());
+        knarr_daemon::blocking(move || teardown::remove(&dir, &*mounter)).await
+    }
+
+    /// The mounter, for subpaths.
+    pub fn mounter(&self) -> &Arc<dyn Mounter> {
+        &self.mounter
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    knarr_daemon::blocking(work).await
+}
+
+fn volume_dir(config: &Config, uid: &str, plugin: &str, name: &str) -> PathBuf {
+    config.pod_dir(uid).join("volumes").join(format!("kubernetes.io~{plugin}")).join(name)
+}
+

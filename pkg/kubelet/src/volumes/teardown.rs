@@ -1,0 +1,19 @@
+//! Taking a pod's directory away.
+
+use std::{fs, io, path::Path};
+
+use super::Mounter;
+
+/// Unmounts everything below, innermost first, then removes the tree. Anything still mounted keeps it all.
+pub(super) fn remove(dir: &Path, mounter: &dyn Mounter) -> io::Result<()> {
+    for point in mounter.below(dir)?.iter().rev() {
+        mounter.unmount(point)?;
+    }
+    if let Some(left) = mounter.below(dir)?.first() {
+        return Err(io::Error::other(format!("{} is still mounted", left.display())));
+    }
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,407 @@
+//! One worker per pod.
+//!
+//! A worker is woken by changes of the pod, by the runtime's events, by probes, by ConfigMaps and Secrets, and by its own
+//! timer. It never asks what woke it: it reads the whole present state, computes and hands over the status, and decides
+//! ([`crate::sync::plan()`]). What is decided runs as one *job* beside the loop, so that the status stays current during a
+//! long pull or a long grace period; a job is dropped when the pod must end, or must end faster.
+
+mod auth;
+mod hooks;
+mod image;
+mod job;
+mod observe;
+mod start;
+mod stop;
+
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use knarr_client::events::Type;
+use knarr_daemon::{Backoff, Stop};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+
+use crate::{
+    pod::{self, Kind},
+    probes::{ProbeKind, Target, Verdict},
+    shared::Shared,
+    status::status,
+    sync::{Action, Ended, Failure, Health, Memory, Observed, Plan, State, deadline, plan},
+};
+use job::{Job, JobError};
+use observe::Observer;
+
+/// A look at everything although nothing was told: repairs what was missed.
+const SLOW: Duration = Duration::from_secs(75);
+
+/// How others reach a worker.
+pub(crate) struct Handle {
+    pod: watch::Sender<Arc<Pod>>,
+    wake: Notify,
+    memory: Mutex<Memory>,
+    /// Containers the runtime said have ended, until its state says so too.
+    exited: Mutex<BTreeSet<String>>,
+    /// Something that volumes or environments are made of changed.
+    sources_changed: AtomicBool,
+    seen: Mutex<Arc<Observed>>,
+}
+
+impl Handle {
+    pub(crate) fn new(pod: Arc<Pod>) -> Arc<Self> {
+        Arc::new(Self {
+            pod: watch::Sender::new(pod),
+            wake: Notify::new(),
+            memory: Mutex::default(),
+            exited: Mutex::default(),
+            sources_changed: AtomicBool::new(false),
+            seen: Mutex::default(),
+        })
+    }
+
+    /// The pod as last read.
+    pub(crate) fn pod(&self) -> Arc<Pod> {
+        self.pod.borrow().clone()
+    }
+
+    /// What the runtime had at the last look.
+    pub(crate) fn seen(&self) -> Arc<Observed> {
+        self.seen.lock().clone()
+    }
+
+    /// The pod changed.
+    pub(crate) fn update(&self, pod: Arc<Pod>) {
+        let old = self.pod.send_replace(pod.clone());
+        let meta = |p: &Pod| (p.metadata.labels.clone(), p.metadata.annotations.clone());
+        if meta(&old) != meta(&pod) {
+            self.sources_changed.store(true, Ordering::Relaxed);
+        }
+        self.wake.notify_one();
+    }
+
+    /// The pod is gone from the API.
+    pub(crate) fn removed(&self) {
+        self.memory.lock().removed = true;
+        self.wake.notify_one();
+    }
+
+    /// The pod may not run here.
+    pub(crate) fn refuse(&self, reason: &str, message: &str) {
+        self.memory.lock().ended = Some(Ended { reason: reason.to_owned(), message: message.to_owned() });
+        self.wake.notify_one();
+    }
+
+    /// A container's process ended.
+    pub(crate) fn exited(&self, container: &str) {
+        self.exited.lock().insert(container.to_owned());
+        self.wake.notify_one();
+    }
+
+    /// A ConfigMap or Secret the pod refers to changed.
+    pub(crate) fn sources_changed(&self) {
+        self.sources_changed.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// Look again.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// A probe has something to say.
+    pub(crate) fn verdict(&self, v: &Verdict) {
+        let Some(ok) = v.ok else { return };
+        if let Some(health) = self.memory.lock().health.get_mut(&v.id) {
+            match (v.kind, ok) {
+                (ProbeKind::Readiness, ok) => health.ready = ok,
+                (ProbeKind::Startup, true) => health.started = true,
+                (ProbeKind::Liveness, true) => {}
+                (kind, false) => health.failed = Some(Failure { probe: kind.word(), grace: v.grace }),
+            }
+        }
+        self.wake.notify_one();
+    }
+}
+
+type Running = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send>>;
+
+/// What is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    /// Bringing the pod up.
+    Sync,
+    /// Ending it within so many seconds.
+    Terminate(i64),
+    /// Taking it away.
+    Clean,
+}
+
+/// The loop around one pod.
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    handle: Arc<Handle>,
+    observer: Observer,
+    job: Option<(Doing, Running)>,
+    hold: Option<Instant>,
+    backoff: Backoff,
+    refresh: Arc<Mutex<Option<Timestamp>>>,
+    told: BTreeSet<String>,
+}
+
+/// After one turn.
+enum Turn {
+    /// Look again at this time at the latest.
+    Until(Instant),
+    /// The pod is no more.
+    Over,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, handle: Arc<Handle>) -> Self {
+        let uid = pod::uid(&handle.pod()).to_owned();
+        Self {
+            observer: Observer::new(shared.clone(), &uid),
+            shared,
+            handle,
+            job: None,
+            hold: None,
+            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
+            refresh: Arc::default(),
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// Until the pod is no more, or the agent stops (the pod goes on running).
+    pub(crate) async fn run(mut self, stop: Stop) {
+        let handle = self.handle.clone();
+        loop {
+            let until = match self.turn().await {
+                Turn::Until(at) => at,
+                Turn::Over => break,
+            };
+            let job = async {
+                match &mut self.job {
+                    Some((_, job)) => job.await,
+                    None => std::future::pending().await,
+                }
+            };
+            let ended = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                ended = job => Some(ended),
+                () = handle.wake.notified() => None,
+                () = tokio::time::sleep_until(until) => None,
+            };
+            if let Some(ended) = ended {
+                self.job = None;
+                match ended {
+                    Ok(()) => self.backoff.reset(),
+                    Err(JobError::Over) => break,
+                    Err(JobError::Retry(why)) => {
+                        tracing::debug!(pod = %pod::full_name(&self.handle.pod()), error = %why, "will try again");
+                        self.hold = Some(Instant::now() + self.backoff.next_delay());
+                    }
+                }
+            }
+        }
+        let uid = pod::uid(&self.handle.pod()).to_owned();
+        self.shared.prober.set(&uid, Vec::new(), Instant::now());
+        self.shared.objects.refer(&uid, "", &BTreeSet::new(), &BTreeSet::new());
+        self.shared.writer.forget(&uid);
+        self.shared.ids.lock().retain(|_, pod| *pod != uid);
+    }
+
+    async fn turn(&mut self) -> Turn {
+        let exited = self.handle.exited.lock().clone();
+        let seen = match self.observer.observe(&exited).await {
+            Ok(seen) => Arc::new(seen),
+            Err(e) => {
+                tracing::debug!(error = %e, "the runtime cannot be asked");
+                return Turn::Until(Instant::now() + self.backoff.next_delay().max(Duration::from_millis(500)));
+            }
+        };
+        let running = |id: &String| seen.containers.iter().any(|c| c.id == *id && c.state == State::Running);
+        self.handle.exited.lock().retain(|id| !exited.contains(id) || running(id));
+        *self.handle.seen.lock() = seen.clone();
+        let pod = self.handle.pod();
+        let now = Timestamp::now();
+        let memory = self.remember(&pod, &seen, now);
+        let status = status(&pod, &seen, &memory, &self.shared.host_ips(), now);
+        if !memory.removed {
+            self.shared.writer.put(&pod, &status);
+        }
+        // Decide on the status as it will be, not as the informer still has it.
+        let mut current = (*pod).clone();
+        current.status = Some(status);
+        let pod = Arc::new(current);
+        self.probe(&pod, &seen, &memory, now);
+        let plan = plan(&pod, &seen, &memory, now);
+        self.tell_backoffs(&pod, &seen, &plan);
+        self.act(&pod, &seen, &plan, now);
+        let mut until = Instant::now() + SLOW;
+        let refresh = *self.refresh.lock();
+        for at in [plan.wake_at, refresh].into_iter().flatten() {
+            until = until.min(instant(at, now));
+        }
+        if let Some(hold) = self.hold {
+            until = until.min(hold);
+        }
+        Turn::Until(until)
+    }
+
+    /// Brings the memory up to what is seen, and returns a copy to decide on.
+    fn remember(&self, pod: &Pod, seen: &Observed, now: Timestamp) -> Memory {
+        let mut memory = self.handle.memory.lock();
+        for c in seen.containers.iter().filter(|c| c.state == State::Running) {
+            if memory.health.contains_key(&c.id) {
+                continue;
+            }
+            let Some(part) = pod::part(pod, &c.name) else { continue };
+            memory.health.insert(c.id.clone(), adopted(pod, &part, &c.id));
+        }
+        let known = |id: &String| seen.containers.iter().any(|c| c.id == *id);
+        memory.health.retain(|id, health| health.hook || known(id));
+        if memory.ended.is_none() && !pod::is_terminal(pod) && deadline(pod).is_some_and(|at| at <= now) {
+            memory.ended = Some(Ended {
+                reason: "DeadlineExceeded".to_owned(),
+                message: "Pod was active on the node longer than the specified deadline".to_owned(),
+            });
+        }
+        memory.clone()
+    }
+
+    fn probe(&self, pod: &Arc<Pod>, seen: &Observed, memory: &Memory, now: Timestamp) {
+        let ips = seen.sandbox().map(|s| s.ips.clone()).unwrap_or_default();
+        let ip = if pod::host_network(pod) { Some(self.shared.config.node_ip()) } else { ips.first().cloned() };
+        let mut targets = Vec::new();
+        let ending = pod::is_deleting(pod) || memory.removed;
+        for part in pod::parts(pod).iter().filter(|p| matches!(p.kind, Kind::App | Kind::Sidecar)) {
+            let Some(ip) = &ip else { continue };
+            let Some(c) = seen.active(part.name()).filter(|c| c.state == State::Running) else { continue };
+            let Some(health) = memory.health.get(&c.id).filter(|h| !h.hook && h.failed.is_none()) else { continue };
+            let spec = &part.spec;
+            let wanted = [
+                (ProbeKind::Startup, &spec.startup_probe, !health.started && !ending),
+                (ProbeKind::Liveness, &spec.liveness_probe, health.started && !ending),
+                (ProbeKind::Readiness, &spec.readiness_probe, health.started),
+            ];
+            for (kind, probe, wanted) in wanted {
+                let Some(probe) = probe.clone().filter(|_| wanted) else { continue };
+                let age = c.started.map_or(0, |at| now.duration_since(at).as_secs().max(0));
+                targets.push(Target {
+                    pod: pod.clone(),
+                    ip: ip.clone(),
+                    container: c.name.clone(),
+                    id: c.id.clone(),
+                    age: Duration::from_secs(age.unsigned_abs()),
+                    kind,
+                    probe,
+                });
+            }
+        }
+        self.shared.prober.set(pod::uid(pod), targets, Instant::now());
+    }
+
+    /// Tells once per attempt that a container waits.
+    fn tell_backoffs(&mut self, pod: &Pod, seen: &Observed, plan: &Plan) {
+        for name in &plan.backing_off {
+            let (Some(c), Some(part)) = (seen.latest(name), pod::part(pod, name)) else { continue };
+            if self.told.insert(c.id.clone()) {
+                let message = format!("Back-off restarting failed container {name} in pod {}", pod::full_name(pod));
+                let object = pod::object_ref(pod, &part.field_path());
+                self.shared.recorder.event(&object, Type::Warning, "BackOff", message);
+            }
+        }
+        self.told.retain(|id| seen.containers.iter().any(|c| c.id == *id));
+    }
+
+    fn act(&mut self, pod: &Arc<Pod>, seen: &Arc<Observed>, plan: &Plan, now: Timestamp) {
+        let wanted = doing(&plan.actions);
+        let overtaken = match (self.job.as_ref().map(|(doing, _)| *doing), wanted) {
+            (Some(Doing::Sync), Some(Doing::Terminate(_) | Doing::Clean)) => true,
+            (Some(Doing::Terminate(old)), Some(Doing::Terminate(new))) => new < old,
+            _ => false,
+        };
+        if overtaken {
+            self.job = None;
+            self.hold = None;
+        }
+        if self.job.is_some() || self.hold.is_some_and(|at| at > Instant::now()) {
+            return;
+        }
+        self.hold = None;
+        let job = Job {
+            shared: self.shared.clone(),
+            handle: self.handle.clone(),
+            pod: pod.clone(),
+            seen: seen.clone(),
+            refresh: self.refresh.clone(),
+        };
+        if self.handle.sources_changed.load(Ordering::Relaxed) {
+            let mut memory = self.handle.memory.lock();
+            if memory.pod_error.as_ref().is_some_and(|e| e.reason == "FailedMount") {
+                memory.pod_error = None;
+                self.handle.wake.notify_one();
+            }
+            let before = memory.start_errors.len();
+            memory.start_errors.retain(|_, e| e.reason != "CreateContainerConfigError");
+            if memory.start_errors.len() != before {
+                self.handle.wake.notify_one();
+            }
+        }
+        match wanted {
+            Some(doing) => {
+                let actions = plan.actions.clone();
+                self.job = Some((doing, Box::pin(job.run(actions))));
+            }
+            None => {
+                let due = self.refresh.lock().is_some_and(|at| at <= now);
+                let live = seen.alive().next().is_some() && !pod::is_deleting(pod);
+                let changed = self.handle.sources_changed.swap(false, Ordering::Relaxed);
+                if live && (due || changed) {
+                    self.job = Some((Doing::Sync, Box::pin(job.refresh_volumes())));
+                }
+            }
+        }
+    }
+}
+
+fn doing(actions: &[Action]) -> Option<Doing> {
+    Some(match actions.first()? {
+        Action::Terminate { grace } => Doing::Terminate(*grace),
+        Action::Cleanup | Action::Finish => Doing::Clean,
+        _ => Doing::Sync,
+    })
+}
+
+fn instant(at: Timestamp, now: Timestamp) -> Instant {
+    let wait = at.duration_since(now);
+    Instant::now() + Duration::try_from(wait).unwrap_or(Duration::ZERO)
+}
+
+/// The health of a container that was already running when we first looked: as its status says, so that a restart of
+/// the agent changes nothing; the probes go on from there.
+fn adopted(pod: &Pod, part: &pod::Part<'_>, id: &str) -> Health {
+    let status = pod.status.as_ref();
+    let lists = status.into_iter().flat_map(|s| [&s.container_statuses, &s.init_container_statuses]);
+    let id = format!("containerd://{id}");
+    let old = lists.flatten().flatten().find(|s| s.container_id.as_ref() == Some(&id));
+    Health {
+        hook: false,
+        started: part.spec.startup_probe.is_none() || old.is_some_and(|s| s.started == Some(true)),
+        ready: part.spec.readiness_probe.is_none() || old.is_some_and(|s| s.ready),
+        failed: None,
+    }
+}
