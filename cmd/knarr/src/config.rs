@@ -224,7 +224,7 @@ impl Check<'_> {
             name => name.to_owned(),
         }
         .to_lowercase();
-        if !knarr_api::names::dns_subdomain(&name).is_empty() {
+        if !knarr_api::names::dns1123_subdomain(&name).is_empty() {
             return Err(Fatal::usage(format!("{name:?} cannot be a node's name"), "set --node-name to a DNS name"));
         }
         let ip = match self.optional("node-ip", "an address")? {

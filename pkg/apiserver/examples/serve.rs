@@ -95,7 +95,9 @@ async fn main() -> Result<(), Error> {
     tasks.spawn("server", |stop| Server::new(listener, config, face).run(stop));
     tracing::info!(port, directory = %directory.display(), "serving");
     tokio::signal::ctrl_c().await?;
+    tracing::info!("stopping");
     let late = tasks.stop_all(Duration::from_secs(30)).await;
+    tracing::info!("stopped");
     if !late.is_empty() {
         tracing::warn!(?late, "did not stop");
     }

@@ -1,6 +1,6 @@
 //! The question every request is asked after authentication.
 
-use knarr_api::Status;
+use knarr_api::{Reason, Status, status::Details};
 
 use crate::{PolicyRule, User};
 
@@ -93,6 +93,9 @@ impl Attributes<'_> {
         let mut text = self.refusal(user);
         if !why.is_empty() {
             text = format!("{text}: {why}");
+        }
+        if !self.is_resource() {
+            return Status::new(Reason::Forbidden, format!("forbidden: {text}")).with_details(Details::default());
         }
         Status::forbidden(self.group, self.resource, self.name, &text)
     }

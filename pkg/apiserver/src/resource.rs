@@ -15,6 +15,7 @@ use crate::{
     body,
     chain::{Ask, Face, not_found, warn},
     encode::{self, Shape},
+    info::Info,
     negotiate::{self, Accept, Format, Offer, View},
     params,
     registry::{Answer, Body as Document, Entry},
@@ -46,6 +47,9 @@ pub(crate) async fn answer(face: &Arc<Face>, ask: Ask, http: HttpRequest<Body>) 
     let info = &ask.info;
     let (entry, index) = set.find(&info.group, &info.version, &info.resource).ok_or_else(not_found)?;
     let subject = Subject { entry: entry.clone(), face: index };
+    if !is_path_of(info, &subject) {
+        return Err(not_found());
+    }
     let verb = verb(&ask, &http, &subject)?;
     let offer = Offer { protobuf: !subject.is_custom(), views: true, stream: verb == Verb::Watch };
     let accept = offer.accept(&ask.accept)?;
@@ -64,13 +68,25 @@ pub(crate) async fn answer(face: &Arc<Face>, ask: Ask, http: HttpRequest<Body>) 
     respond(face, &subject, accept, include, answer)
 }
 
+/// Whether such a path exists: cluster-scoped objects have no namespace in it, namespaced ones need it, except where
+/// all namespaces are listed or watched.
+fn is_path_of(info: &Info, subject: &Subject) -> bool {
+    match (subject.entry.resource.namespaced, info.namespace.as_str()) {
+        (true, "") => !matches!(info.verb.as_str(), "get" | "update" | "patch" | "delete"),
+        (true, _) | (false, "") => true,
+        (false, namespace) => info.resource == "namespaces" && info.path_name() == namespace,
+    }
+}
+
 fn verb(ask: &Ask, http: &HttpRequest<Body>, subject: &Subject) -> Result<Verb, Status> {
     let info = &ask.info;
     let named = !info.path_name().is_empty();
+    let everywhere = subject.entry.resource.namespaced && info.namespace.is_empty();
     let verb = match info.verb.as_str() {
         "get" => Verb::Get,
         "list" => Verb::List,
         "watch" => Verb::Watch,
+        "create" | "deletecollection" if everywhere => return Err(no_method()),
         "create" if !named || !info.subresource.is_empty() => Verb::Create,
         "update" if named => Verb::Update,
         "patch" if named => {
@@ -79,15 +95,14 @@ fn verb(ask: &Ask, http: &HttpRequest<Body>, subject: &Subject) -> Result<Verb, 
         }
         "delete" => Verb::Delete,
         "deletecollection" => Verb::DeleteCollection,
-        _ => {
-            return Err(Status::new(
-                Reason::MethodNotAllowed,
-                "the server does not allow this method on the requested resource",
-            )
-            .with_details(Default::default()));
-        }
+        _ => return Err(no_method()),
     };
     Ok(verb)
+}
+
+fn no_method() -> Status {
+    Status::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
+        .with_details(Default::default())
 }
 
 fn request(ask: &Ask, verb: Verb, subject: &Subject) -> Result<Request, Status> {

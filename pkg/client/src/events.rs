@@ -259,7 +259,8 @@ impl Correlator {
 
     fn body(&self, name: &str, note: &Note, now: Timestamp) -> Value {
         let ObjectRef { api_version, kind, namespace, name: about, uid, field_path } = &note.object;
-        let mut involved = value!({ "apiVersion": api_version.as_str(), "kind": kind.as_str(), "name": about.as_str() });
+        let mut involved =
+            value!({ "apiVersion": api_version.as_str(), "kind": kind.as_str(), "name": about.as_str() });
         for (key, text) in [("namespace", namespace), ("uid", uid), ("fieldPath", field_path)] {
             if !text.is_empty() {
                 involved.set(&[key], text.as_str());

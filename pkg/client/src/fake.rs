@@ -152,7 +152,12 @@ impl FakeApi {
                 let body = request.body.clone().unwrap_or_else(Value::object);
                 let uid = body.str_at(&["metadata", "uid"]);
                 if !uid.is_empty() && uid != tree.str_at(&["metadata", "uid"]) {
-                    return Err(Status::conflict(group, plural, &request.name, "Precondition failed: UID in precondition"));
+                    return Err(Status::conflict(
+                        group,
+                        plural,
+                        &request.name,
+                        "Precondition failed: UID in precondition",
+                    ));
                 }
                 match request.verb {
                     Verb::Update => tree = body,
@@ -165,7 +170,12 @@ impl FakeApi {
                 let mut tree = state.objects.get(&at).ok_or_else(missing)?.clone();
                 let uid = &request.options.precondition.uid;
                 if !uid.is_empty() && uid != tree.str_at(&["metadata", "uid"]) {
-                    return Err(Status::conflict(group, plural, &request.name, "Precondition failed: UID in precondition"));
+                    return Err(Status::conflict(
+                        group,
+                        plural,
+                        &request.name,
+                        "Precondition failed: UID in precondition",
+                    ));
                 }
                 let grace = match request.options.grace_period_seconds {
                     Some(grace) => grace,
@@ -254,9 +264,7 @@ fn selects(request: &Request, v: &Value) -> bool {
         })
     };
     in_namespace
-        && terms(&request.options.field_selector, &|path| {
-            Str::from(v.str_at(&path.split('.').collect::<Vec<_>>()))
-        })
+        && terms(&request.options.field_selector, &|path| Str::from(v.str_at(&path.split('.').collect::<Vec<_>>())))
         && terms(&request.options.label_selector, &|key| Str::from(v.str_at(&["metadata", "labels", key])))
 }
 

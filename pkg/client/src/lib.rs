@@ -12,7 +12,9 @@ pub mod fake;
 mod queue;
 mod resource;
 
-pub use api::{Api, ApiExt, Event, EventStream, List, Options, PatchKind, Precondition, Propagation, Reply, Request, Verb};
+pub use api::{
+    Api, ApiExt, Event, EventStream, List, Options, PatchKind, Precondition, Propagation, Reply, Request, Verb,
+};
 pub use cache::{Cache, Change, Key, Selection};
 pub use dial::{BoxIo, Io, NodeDialer};
 pub use queue::{Queue, WorkQueue};

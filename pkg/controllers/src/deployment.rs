@@ -38,7 +38,9 @@ pub(crate) fn start(cx: &Context, tasks: &Tasks) {
     let queue: Arc<WorkQueue<Key>> = WorkQueue::new();
     let me = Controller { cx: cx.clone(), deployments: Cache::new(), sets: Cache::new() };
     let wake = queue.clone();
-    cx.follow(tasks, "deployment", &DEPLOYMENTS, &me.deployments, Deployment::project, move |c| wake.add(c.key.clone()));
+    cx.follow(tasks, "deployment", &DEPLOYMENTS, &me.deployments, Deployment::project, move |c| {
+        wake.add(c.key.clone())
+    });
     let (wake, it) = (queue.clone(), me.clone());
     cx.follow(tasks, "deployment", &REPLICA_SETS, &me.sets, ReplicaSet::project, move |change| {
         for set in [change.old, change.new].into_iter().flatten() {
@@ -159,12 +161,10 @@ impl Controller {
                 let body = value!({ "metadata": { "annotations": { (model::REVISION): revision.to_string() } } });
                 self.cx.api.merge(&DEPLOYMENTS, ns, &d.key.name, "", body).await.map(drop)
             }
-            Step::Delete { name, uid } => {
-                match self.cx.delete(&REPLICA_SETS, &Key::new(ns, name), uid).await {
-                    Err(e) if !e.is(Reason::NotFound) && !e.is(Reason::Conflict) => Err(e),
-                    _ => Ok(()),
-                }
-            }
+            Step::Delete { name, uid } => match self.cx.delete(&REPLICA_SETS, &Key::new(ns, name), uid).await {
+                Err(e) if !e.is(Reason::NotFound) && !e.is(Reason::Conflict) => Err(e),
+                _ => Ok(()),
+            },
         }
     }
 
@@ -175,7 +175,8 @@ impl Controller {
         if live.meta().generation != d.meta.generation || live.meta().uid != d.meta.uid {
             return Ok(None);
         }
-        let spec = to_value(&live.decode::<serde_json::Value>().map_err(Status::internal)?["spec"]).map_err(Status::internal)?;
+        let spec = to_value(&live.decode::<serde_json::Value>().map_err(Status::internal)?["spec"])
+            .map_err(Status::internal)?;
         let at = |path: &[&str]| spec.at(path).cloned().unwrap_or_default();
         let (mut template, mut selector) = (at(&["template"]), at(&["selector"]));
         for collision in d.collisions..d.collisions + 8 {

@@ -85,7 +85,9 @@ async fn reconcile(
 
 /// One subset for each set of ports that pods serve.
 fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Value {
-    let mut groups: BTreeMap<Vec<(Box<str>, u16, Box<str>)>, (Vec<Value>, Vec<Value>)> = BTreeMap::new();
+    // By ports (name, number, protocol): the ready and the unready addresses.
+    type Ports = Vec<(Box<str>, u16, Box<str>)>;
+    let mut groups: BTreeMap<Ports, (Vec<Value>, Vec<Value>)> = BTreeMap::new();
     for pod in pods.iter().filter(|p| service.includes(p)).take(MOST) {
         let Some(address) = pod.addresses.first() else { continue };
         let ports = service.ports.iter();

@@ -192,7 +192,8 @@ impl Collector {
             v
         });
         let owners = Value::Array(owners.collect());
-        let body = value!({ "metadata": { "resourceVersion": live.revision().to_string(), "ownerReferences": owners } });
+        let body =
+            value!({ "metadata": { "resourceVersion": live.revision().to_string(), "ownerReferences": owners } });
         forgive(self.cx.api.merge(r, &node.key.namespace, &node.key.name, "", body).await.map(drop))
     }
 

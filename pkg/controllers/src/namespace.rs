@@ -119,8 +119,13 @@ async fn finish(cx: &Context, namespace: &str) -> Result<Again, Status> {
         Err(e) if e.is(Reason::NotFound) => return Ok(None),
         Err(e) => return Err(e),
     };
-    let others: Vec<String> =
-        live.decode::<Wire>().map(|w| w.spec.finalizers).unwrap_or_default().into_iter().filter(|f| f != FINALIZER).collect();
+    let others: Vec<String> = live
+        .decode::<Wire>()
+        .map(|w| w.spec.finalizers)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|f| f != FINALIZER)
+        .collect();
     let body = value!({
         "apiVersion": "v1",
         "kind": "Namespace",

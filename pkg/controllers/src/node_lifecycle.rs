@@ -232,7 +232,8 @@ impl Controller {
         };
         let conditions = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"].map(one).to_vec();
         let body = value!({ "status": { "conditions": conditions } });
-        let request = Request::new(Verb::Patch(PatchKind::Strategic), &NODES).name(&key.name).subresource("status").body(body);
+        let request =
+            Request::new(Verb::Patch(PatchKind::Strategic), &NODES).name(&key.name).subresource("status").body(body);
         match self.cx.api.call(request).await {
             Err(e) if !e.is(Reason::NotFound) => return Err(e),
             _ => {}
@@ -251,7 +252,8 @@ impl Controller {
             let at = rfc3339(Timestamp::now());
             let ready = value!({ "type": "Ready", "status": "False", "lastTransitionTime": at });
             let body = value!({ "status": { "conditions": [ready] } });
-            let request = Request::new(Verb::Patch(PatchKind::Strategic), &PODS).namespace(&key.namespace).name(&key.name);
+            let request =
+                Request::new(Verb::Patch(PatchKind::Strategic), &PODS).namespace(&key.namespace).name(&key.name);
             match self.cx.api.call(request.subresource("status").body(body)).await {
                 Err(e) if !e.is(Reason::NotFound) => return Err(e),
                 _ => {}
@@ -312,7 +314,9 @@ fn wanted_taints(node: &Node, now: Timestamp) -> Option<Value> {
         ("PIDPressure", "node.kubernetes.io/pid-pressure"),
         ("NetworkUnavailable", "node.kubernetes.io/network-unavailable"),
     ];
-    want.extend(pressures.into_iter().filter(|(c, _)| state(c) == Some("True")).map(|(_, taint)| (taint, "NoSchedule")));
+    want.extend(
+        pressures.into_iter().filter(|(c, _)| state(c) == Some("True")).map(|(_, taint)| (taint, "NoSchedule")),
+    );
     if node.unschedulable {
         want.push(("node.kubernetes.io/unschedulable", "NoSchedule"));
     }
@@ -388,7 +392,11 @@ mod tests {
     fn taints_follow_conditions_and_spare_others() {
         let mine = json!([{"key": "mine", "effect": "NoSchedule"}]);
         assert_eq!(keys(wanted_taints(&node("True", mine.clone()), now())), None);
-        let want = ["mine:NoSchedule", "node.kubernetes.io/unreachable:NoSchedule", "node.kubernetes.io/unreachable:NoExecute"];
+        let want = [
+            "mine:NoSchedule",
+            "node.kubernetes.io/unreachable:NoSchedule",
+            "node.kubernetes.io/unreachable:NoExecute",
+        ];
         assert_eq!(keys(wanted_taints(&node("Unknown", mine), now())).unwrap(), want);
         let old = json!([{"key": NOT_READY, "effect": "NoExecute", "timeAdded": "2026-01-01T00:00:00Z"}]);
         assert_eq!(keys(wanted_taints(&node("True", old.clone()), now())), Some(vec![]));
@@ -399,8 +407,10 @@ mod tests {
 
     #[test]
     fn tolerations_run_out() {
-        let taint: Vec<Taint> =
-            serde_json::from_value(json!([{"key": UNREACHABLE, "effect": "NoExecute", "timeAdded": "2026-01-01T00:06:00Z"}])).unwrap();
+        let taint: Vec<Taint> = serde_json::from_value(
+            json!([{"key": UNREACHABLE, "effect": "NoExecute", "timeAdded": "2026-01-01T00:06:00Z"}]),
+        )
+        .unwrap();
         let check = |t: serde_json::Value| stays(&serde_json::from_value::<Vec<Toleration>>(t).unwrap(), &taint, now());
         assert_eq!(check(json!([])), Some(0));
         assert_eq!(check(json!([{"operator": "Exists"}])), None);

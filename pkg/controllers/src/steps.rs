@@ -46,7 +46,9 @@ mod tests {
 
     #[test]
     fn percentages_round_as_told() {
-        for (value, up, want) in [(json!(2), true, 2), (json!("25%"), true, 3), (json!("25%"), false, 2), (json!("x"), true, 0)] {
+        for (value, up, want) in
+            [(json!(2), true, 2), (json!("25%"), true, 3), (json!("25%"), false, 2), (json!("x"), true, 0)]
+        {
             assert_eq!(scaled(&value, 10, up), want, "{value}");
         }
     }

@@ -55,7 +55,12 @@ impl Cri {
 }
 
 /// One call with a deadline that both ends know; ours also covers an answer that stalls half-way.
-async fn call<Q, A, F>(name: &'static str, deadline: Duration, request: Q, send: impl FnOnce(Request<Q>) -> F) -> Result<A>
+async fn call<Q, A, F>(
+    name: &'static str,
+    deadline: Duration,
+    request: Q,
+    send: impl FnOnce(Request<Q>) -> F,
+) -> Result<A>
 where
     F: Future<Output = std::result::Result<Response<A>, Status>>,
 {
@@ -116,8 +121,7 @@ impl Runtime for Cri {
 
     async fn update_runtime_config(&self, pod_cidr: &str) -> Result<()> {
         let network_config = Some(v1::NetworkConfig { pod_cidr: pod_cidr.to_owned() });
-        let request =
-            v1::UpdateRuntimeConfigRequest { runtime_config: Some(v1::RuntimeConfig { network_config }) };
+        let request = v1::UpdateRuntimeConfigRequest { runtime_config: Some(v1::RuntimeConfig { network_config }) };
         ask!(self.runtime, "UpdateRuntimeConfig", CHANGE, update_runtime_config, request).map(drop)
     }
 
@@ -201,8 +205,7 @@ impl Runtime for Cri {
 
     async fn exec_sync(&self, id: &str, command: Vec<String>, timeout: Duration) -> Result<ExecOutput> {
         let deadline = if timeout.is_zero() { EXEC } else { timeout + CHANGE };
-        let request =
-            v1::ExecSyncRequest { container_id: id.to_owned(), cmd: command, timeout: seconds(timeout) };
+        let request = v1::ExecSyncRequest { container_id: id.to_owned(), cmd: command, timeout: seconds(timeout) };
         let answer = ask!(self.runtime, "ExecSync", deadline, exec_sync, request)?;
         Ok(ExecOutput { stdout: answer.stdout, stderr: answer.stderr, exit_code: answer.exit_code })
     }

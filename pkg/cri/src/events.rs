@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn exec_processes_are_not_containers() {
-        let exit = |id: &str| TaskExit { container_id: "c".into(), id: id.into(), exit_status: 3, ..Default::default() };
+        let exit =
+            |id: &str| TaskExit { container_id: "c".into(), id: id.into(), exit_status: 3, ..Default::default() };
         assert_eq!(
             parse(&envelope("/tasks/exit", &exit("c"))),
             Some(Event::Container { id: "c".into(), kind: Kind::Exited { code: 3 } })

@@ -4,8 +4,6 @@
 //! (connections, requests). Both hand every task a [`Stop`]; both end by asking, waiting until a deadline, then
 //! aborting and naming what did not listen.
 
-#![expect(clippy::disallowed_methods, reason = "this crate is where tasks are spawned")]
-
 mod backoff;
 mod crowd;
 mod tasks;

@@ -16,7 +16,7 @@ use crate::pod::Qos;
 
 /// Which hierarchies there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Layout {
+pub(crate) enum Layout {
     /// One tree for all controllers.
     V2(PathBuf),
     /// A tree for each controller: mount point by controller name.
@@ -25,7 +25,7 @@ pub enum Layout {
 
 impl Layout {
     /// From `/proc/self/mountinfo`: version 1 where cpu or memory is one of its hierarchies, below `mount`.
-    pub fn detect(mountinfo: &str, mount: &Path) -> Self {
+    pub(crate) fn detect(mountinfo: &str, mount: &Path) -> Self {
         let mut controllers = BTreeMap::new();
         for line in mountinfo.lines() {
             let Some((left, right)) = line.split_once(" - ") else { continue };
@@ -49,7 +49,7 @@ impl Layout {
 
 /// CPU time and memory of a cgroup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// Nanoseconds of CPU time.
     pub cpu: u64,
     /// Bytes in use.
@@ -60,30 +60,30 @@ pub struct Usage {
 
 /// The cgroups of this node's pods.
 #[derive(Clone, Debug)]
-pub struct Cgroups {
+pub(crate) struct Cgroups {
     layout: Layout,
     root: String,
 }
 
 impl Cgroups {
     /// Under `root` (empty: the root of the hierarchy).
-    pub fn new(layout: Layout, root: &str) -> Self {
+    pub(crate) fn new(layout: Layout, root: &str) -> Self {
         let root = root.trim_matches('/');
         Self { layout, root: if root.is_empty() { String::new() } else { format!("/{root}") } }
     }
 
     /// Whether it is the unified hierarchy.
-    pub fn is_v2(&self) -> bool {
+    pub(crate) fn is_v2(&self) -> bool {
         matches!(self.layout, Layout::V2(_))
     }
 
     /// The cgroup of all pods.
-    pub fn pods(&self) -> String {
+    pub(crate) fn pods(&self) -> String {
         format!("{}/kubepods", self.root)
     }
 
     /// The cgroup of one pod, as the runtime wants it.
-    pub fn pod(&self, qos: Qos, uid: &str) -> String {
+    pub(crate) fn pod(&self, qos: Qos, uid: &str) -> String {
         let class = match qos {
             Qos::Guaranteed => "",
             Qos::Burstable => "/burstable",
@@ -96,7 +96,7 @@ impl Cgroups {
     ///
     /// # Errors
     /// The kernel refused; the path is in the error.
-    pub fn ensure(&self, qos: Qos, uid: &str, limits: &LinuxContainerResources) -> io::Result<()> {
+    pub(crate) fn ensure(&self, qos: Qos, uid: &str, limits: &LinuxContainerResources) -> io::Result<()> {
         let group = self.pod(qos, uid);
         match &self.layout {
             Layout::V1(trees) => {
@@ -132,7 +132,7 @@ impl Cgroups {
     ///
     /// # Errors
     /// Something is still inside.
-    pub fn remove(&self, uid: &str) -> io::Result<()> {
+    pub(crate) fn remove(&self, uid: &str) -> io::Result<()> {
         let trees: Vec<&PathBuf> = match &self.layout {
             Layout::V1(trees) => trees.values().collect(),
             Layout::V2(tree) => vec![tree],
@@ -150,7 +150,7 @@ impl Cgroups {
     }
 
     /// UIDs of pods that have a cgroup here.
-    pub fn known(&self) -> Vec<String> {
+    pub(crate) fn known(&self) -> Vec<String> {
         let tree = match &self.layout {
             Layout::V1(trees) => trees.get("memory").or_else(|| trees.get("cpu")),
             Layout::V2(tree) => Some(tree),
@@ -166,7 +166,7 @@ impl Cgroups {
     }
 
     /// What a cgroup uses; zeros where nothing can be read.
-    pub fn usage(&self, group: &str) -> Usage {
+    pub(crate) fn usage(&self, group: &str) -> Usage {
         match &self.layout {
             Layout::V1(trees) => {
                 let dir = |name: &str| trees.get(name).map(|t| below(t, group)).unwrap_or_default();

@@ -1,10 +1,34 @@
-//! The node agent.
+//! The node agent: pods → containers, volumes, probes, logs, statistics.
+//!
+//! ```text
+//!  API watch (pods of this node) ─┐                      ┌─► CRI (sandboxes, containers, images)
+//!  containerd events ─────────────┤  one worker per pod  ├─► volumes, cgroups, logs on the host
+//!  probe verdicts ────────────────┼─► observe → status ──┼─► status writer → API
+//!  ConfigMaps and Secrets ────────┤     └────→ plan → job┘
+//!  timers ────────────────────────┘
+//! ```
+//!
+//! What to do is decided in pure code ([`sync`], [`status`], [`translate`], [`probes`]); IO is a thin ring around it.
+//! The agent keeps nothing that must survive it: containers carry what it needs to know as labels, so a restart adopts
+//! what runs and restarts nothing. While the API is away everything goes on as it was last told.
+//!
+//! Deliberately absent: static pods, eviction under pressure (the pressure is told, nobody is evicted), devices and CPU
+//! pinning, in-place resize, user namespaces, CSI.
+
+mod admit;
 mod cgroups;
 mod config;
+mod gc;
+mod kubelet;
+mod logs;
+mod node;
 mod objects;
 mod pod;
+mod pods;
 mod probes;
 mod quantity;
+mod registry;
+mod server;
 mod services;
 mod shared;
 mod status;
@@ -14,4 +38,10 @@ mod translate;
 mod tree;
 mod volumes;
 mod worker;
-pub use config::Config;
+
+#[cfg(test)]
+mod testutil;
+
+pub use config::{Config, ConfigError, Taint};
+pub use kubelet::{Kubelet, KubeletError};
+pub use server::Server;

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use k8s_openapi::api::core::v1::{Container, EphemeralContainer, Pod, PodSpec, ResourceRequirements};
-use knarr_client::{Key, events::ObjectRef};
+use knarr_client::events::ObjectRef;
 
 use crate::quantity;
 
 /// What a container is to its pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Runs to its end before the next one starts.
     Init,
     /// Init container with `restartPolicy: Always`: starts in order, then keeps running.
@@ -22,7 +22,7 @@ pub enum Kind {
 
 /// A container of a pod with its kind.
 #[derive(Clone, Debug)]
-pub struct Part<'a> {
+pub(crate) struct Part<'a> {
     /// What it is.
     pub kind: Kind,
     /// Its spec; made up for ephemeral containers.
@@ -31,12 +31,12 @@ pub struct Part<'a> {
 
 impl Part<'_> {
     /// The container's name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.spec.name
     }
 
     /// How events name it: `spec.containers{app}`.
-    pub fn field_path(&self) -> String {
+    pub(crate) fn field_path(&self) -> String {
         let list = match self.kind {
             Kind::Init | Kind::Sidecar => "initContainers",
             Kind::App => "containers",
@@ -49,37 +49,32 @@ impl Part<'_> {
 static EMPTY: std::sync::LazyLock<PodSpec> = std::sync::LazyLock::new(PodSpec::default);
 
 /// The spec; an empty one for a pod without.
-pub fn spec(pod: &Pod) -> &PodSpec {
+pub(crate) fn spec(pod: &Pod) -> &PodSpec {
     pod.spec.as_ref().unwrap_or(&EMPTY)
 }
 
 /// `metadata.uid`.
-pub fn uid(pod: &Pod) -> &str {
+pub(crate) fn uid(pod: &Pod) -> &str {
     pod.metadata.uid.as_deref().unwrap_or_default()
 }
 
 /// `metadata.name`.
-pub fn name(pod: &Pod) -> &str {
+pub(crate) fn name(pod: &Pod) -> &str {
     pod.metadata.name.as_deref().unwrap_or_default()
 }
 
 /// `metadata.namespace`.
-pub fn namespace(pod: &Pod) -> &str {
+pub(crate) fn namespace(pod: &Pod) -> &str {
     pod.metadata.namespace.as_deref().unwrap_or_default()
 }
 
-/// Namespace and name.
-pub fn key(pod: &Pod) -> Key {
-    Key::new(namespace(pod), name(pod))
-}
-
 /// `name_namespace(uid)`: how messages name a pod.
-pub fn full_name(pod: &Pod) -> String {
+pub(crate) fn full_name(pod: &Pod) -> String {
     format!("{}_{}({})", name(pod), namespace(pod), uid(pod))
 }
 
 /// What events about the pod refer to.
-pub fn object_ref(pod: &Pod, field_path: &str) -> ObjectRef {
+pub(crate) fn object_ref(pod: &Pod, field_path: &str) -> ObjectRef {
     ObjectRef {
         api_version: "v1".into(),
         kind: "Pod".into(),
@@ -91,7 +86,7 @@ pub fn object_ref(pod: &Pod, field_path: &str) -> ObjectRef {
 }
 
 /// Init containers in order, then the others, then ephemeral ones.
-pub fn parts(pod: &Pod) -> Vec<Part<'_>> {
+pub(crate) fn parts(pod: &Pod) -> Vec<Part<'_>> {
     let spec = spec(pod);
     let init = spec.init_containers.iter().flatten().map(|c| Part { kind: init_kind(c), spec: Cow::Borrowed(c) });
     let app = spec.containers.iter().map(|c| Part { kind: Kind::App, spec: Cow::Borrowed(c) });
@@ -101,7 +96,7 @@ pub fn parts(pod: &Pod) -> Vec<Part<'_>> {
 }
 
 /// The container of that name.
-pub fn part<'a>(pod: &'a Pod, name: &str) -> Option<Part<'a>> {
+pub(crate) fn part<'a>(pod: &'a Pod, name: &str) -> Option<Part<'a>> {
     parts(pod).into_iter().find(|p| p.name() == name)
 }
 
@@ -134,17 +129,17 @@ fn plain(c: &EphemeralContainer) -> Container {
 }
 
 /// `spec.restartPolicy`, `Always` where not given.
-pub fn restart_policy(pod: &Pod) -> &str {
+pub(crate) fn restart_policy(pod: &Pod) -> &str {
     spec(pod).restart_policy.as_deref().unwrap_or("Always")
 }
 
 /// Whether deletion was asked for.
-pub fn is_deleting(pod: &Pod) -> bool {
+pub(crate) fn is_deleting(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some()
 }
 
 /// Seconds the pod may take to end: of its deletion, else of its spec.
-pub fn grace(pod: &Pod) -> i64 {
+pub(crate) fn grace(pod: &Pod) -> i64 {
     pod.metadata
         .deletion_grace_period_seconds
         .or(spec(pod).termination_grace_period_seconds)
@@ -152,23 +147,23 @@ pub fn grace(pod: &Pod) -> i64 {
 }
 
 /// Whether the status says that the pod has ended for good.
-pub fn is_terminal(pod: &Pod) -> bool {
+pub(crate) fn is_terminal(pod: &Pod) -> bool {
     matches!(phase(pod), "Succeeded" | "Failed")
 }
 
 /// `status.phase`.
-pub fn phase(pod: &Pod) -> &str {
+pub(crate) fn phase(pod: &Pod) -> &str {
     pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default()
 }
 
 /// Whether the pod lives in the node's network namespace.
-pub fn host_network(pod: &Pod) -> bool {
+pub(crate) fn host_network(pod: &Pod) -> bool {
     spec(pod).host_network.unwrap_or(false)
 }
 
 /// Quality of service classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Qos {
+pub(crate) enum Qos {
     /// Requests equal limits for cpu and memory of every container.
     Guaranteed,
     /// Something is asked for.
@@ -179,7 +174,7 @@ pub enum Qos {
 
 impl Qos {
     /// The word in status.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Guaranteed => "Guaranteed",
             Self::Burstable => "Burstable",
@@ -189,7 +184,7 @@ impl Qos {
 }
 
 /// The class of a pod: as the API server wrote it, else computed.
-pub fn qos(pod: &Pod) -> Qos {
+pub(crate) fn qos(pod: &Pod) -> Qos {
     match pod.status.as_ref().and_then(|s| s.qos_class.as_deref()) {
         Some("Guaranteed") => Qos::Guaranteed,
         Some("Burstable") => Qos::Burstable,

@@ -3,12 +3,12 @@
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 /// Thousandths, rounded up. What cannot be read counts as nothing: the API server has validated it.
-pub fn milli(q: &Quantity) -> i64 {
+pub(crate) fn milli(q: &Quantity) -> i64 {
     parse(&q.0, 1000)
 }
 
 /// Whole units (bytes, cores, pieces), rounded up.
-pub fn value(q: &Quantity) -> i64 {
+pub(crate) fn value(q: &Quantity) -> i64 {
     parse(&q.0, 1)
 }
 

@@ -27,3 +27,28 @@ impl Drop for TempDir {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+/// A mount table in memory. Binding leaves the place as it is.
+#[derive(Default)]
+pub(crate) struct FakeMounter(parking_lot::Mutex<Vec<PathBuf>>);
+
+impl crate::volumes::Mounter for FakeMounter {
+    fn tmpfs(&self, at: &Path, _: Option<u64>) -> std::io::Result<()> {
+        self.0.lock().push(at.to_owned());
+        Ok(())
+    }
+
+    fn bind(&self, _: &Path, at: &Path) -> std::io::Result<()> {
+        self.0.lock().push(at.to_owned());
+        Ok(())
+    }
+
+    fn unmount(&self, at: &Path) -> std::io::Result<()> {
+        self.0.lock().retain(|p| p != at);
+        Ok(())
+    }
+
+    fn below(&self, path: &Path) -> std::io::Result<Vec<PathBuf>> {
+        Ok(self.0.lock().iter().filter(|p| p.starts_with(path)).cloned().collect())
+    }
+}

@@ -61,6 +61,17 @@ pub(crate) fn patch(old: &Value, new: &Value, owned: &[&str]) -> Option<Value> {
     (!out.is_empty()).then_some(Value::Object(out))
 }
 
+/// An element that is merged into the one that is there: fields it has no longer are named as `null`.
+fn element(was: Option<&Value>, item: &Value) -> Value {
+    let mut out = item.clone();
+    for key in was.and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+        if item.get(key).is_none() {
+            out.set(&[key], Value::Null);
+        }
+    }
+    out
+}
+
 fn replaced(list: &Value) -> Value {
     let mut directive = Value::object();
     directive.set(&["$patch"], "replace");
@@ -73,8 +84,9 @@ fn list_patch(old: &Value, new: &Value, by: &str, owned: &[&str]) -> Option<Valu
     let mut changes: Vec<Value> = Vec::new();
     for item in new {
         let Some(key) = item.get(by) else { continue };
-        if find(old, key).as_ref() != Some(item) {
-            changes.push(item.clone());
+        match find(old, key) {
+            Some(was) if was == *item => {}
+            was => changes.push(element(was.as_ref(), item)),
         }
     }
     for item in old {
@@ -100,7 +112,10 @@ mod tests {
     fn others_conditions_stay_and_old_addresses_go() {
         let old = value!({
             "phase": "Pending", "reason": "x",
-            "conditions": [{ "type": "Ready", "status": "False" }, { "type": "Mine", "status": "True" }],
+            "conditions": [
+                { "type": "Ready", "status": "False", "reason": "r" },
+                { "type": "Mine", "status": "True" },
+            ],
             "podIPs": [{ "ip": "10.0.0.1" }],
         });
         let new = value!({
@@ -110,7 +125,7 @@ mod tests {
         });
         let want = value!({
             "phase": "Running", "reason": null,
-            "conditions": [{ "type": "Ready", "status": "True" }],
+            "conditions": [{ "type": "Ready", "status": "True", "reason": null }],
             "podIPs": [{ "ip": "10.0.0.2" }, { "$patch": "delete", "ip": "10.0.0.1" }],
         });
         assert_eq!(patch(&old, &new, &["Ready"]), Some(want));

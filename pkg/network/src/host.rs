@@ -1,6 +1,11 @@
 //! What a node needs once for its pods.
 
-use std::{fs, io, net::Ipv4Addr, path::PathBuf};
+use std::{
+    fs,
+    io::{self, Write as _},
+    net::Ipv4Addr,
+    path::PathBuf,
+};
 
 use ipnet::Ipv4Net;
 use knarr_nft::{Nft, NftError};
@@ -74,6 +79,7 @@ impl Host {
             move |source| HostError::File { step, path, source }
         };
         fs::create_dir_all(&config.cni_bin).map_err(file("create", &config.cni_bin))?;
+        fs::create_dir_all(&config.ipam_dir).map_err(file("create", &config.ipam_dir))?;
         fs::create_dir_all(&config.cni_conf).map_err(file("create", &config.cni_conf))?;
         let plugin = config.cni_bin.join(PLUGIN);
         let _ = fs::remove_file(&plugin);
@@ -91,9 +97,11 @@ impl Host {
         })
         .await?;
         // Answers to pods come in through the uplinks; the switch belongs to the link, not to the host.
-        for index in uplinks {
-            if let Some(name) = link_name(index) {
-                let path = PathBuf::from(format!("/proc/sys/net/ipv4/conf/{name}/forwarding"));
+        for path in uplinks.into_iter().filter_map(link_name).map(|name| forwarding(&name)) {
+            if fs::read_to_string(&path).is_ok_and(|now| now.trim() == "0") {
+                let ledger = config.ledger();
+                let noted = fs::OpenOptions::new().create(true).append(true).open(&ledger);
+                noted.and_then(|mut f| writeln!(f, "{}", path.display())).map_err(file("note in", &ledger))?;
                 fs::write(&path, "1").map_err(file("let the uplink forward:", &path))?;
             }
         }
@@ -106,6 +114,11 @@ impl Host {
         Ipam::node_address(self.config.pod_cidr)
     }
 
+    /// The set-up of an earlier process, for taking it away.
+    pub fn known(config: HostConfig) -> Self {
+        Self { config }
+    }
+
     /// Takes away what [`Host::set_up`] made, going on after failures.
     ///
     /// # Errors
@@ -113,7 +126,8 @@ impl Host {
     pub async fn tear_down(&self, nft: &dyn Nft) -> Result<(), Vec<HostError>> {
         let mut errors = Vec::new();
         let table = &self.config.table;
-        errors.extend(nft.apply(&format!("table inet {table}\ndelete table inet {table}\n")).await.err().map(Into::into));
+        errors
+            .extend(nft.apply(&format!("table inet {table}\ndelete table inet {table}\n")).await.err().map(Into::into));
         let ours = self.address();
         let gone = Netlink::with(async |n| {
             let lo = n.get("lo").await?.index;
@@ -122,7 +136,13 @@ impl Host {
         })
         .await;
         errors.extend(gone.err().map(Into::into));
-        for path in [self.config.cni_bin.join(PLUGIN), self.config.cni_conf.join("10-knarr.conflist")] {
+        // Switches that were off before us are off after us.
+        for path in fs::read_to_string(self.config.ledger()).unwrap_or_default().lines() {
+            let _ = fs::write(path, "0"); // the link may be gone
+        }
+        for path in
+            [self.config.ledger(), self.config.cni_bin.join(PLUGIN), self.config.cni_conf.join("10-knarr.conflist")]
+        {
             match fs::remove_file(&path) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => {
                     errors.push(HostError::File { step: "remove", path, source });
@@ -132,6 +152,17 @@ impl Host {
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
+}
+
+impl HostConfig {
+    /// Where switches of others that we turned on are noted.
+    fn ledger(&self) -> PathBuf {
+        self.ipam_dir.join("turned-on")
+    }
+}
+
+fn forwarding(link: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/sys/net/ipv4/conf/{link}/forwarding"))
 }
 
 const PLUGIN: &str = "knarr-cni";

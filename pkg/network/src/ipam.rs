@@ -50,8 +50,7 @@ impl Ipam {
         let fail = |step| move |source| IpamError::File { step, path: dir.to_owned(), source };
         fs::create_dir_all(dir).map_err(fail("create"))?;
         let file = fs::File::create(dir.join("lock")).map_err(fail("create the lock of"))?;
-        let lock =
-            Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| fail("lock")(io::Error::from(e)))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| fail("lock")(io::Error::from(e)))?;
         Ok(Self { dir: dir.to_owned(), range, _lock: lock })
     }
 

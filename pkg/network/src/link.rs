@@ -88,12 +88,14 @@ impl Netlink {
     ///
     /// # Errors
     /// The kernel refused.
-    pub(crate) async fn add_veth(&self, host: &str, peer: &str, netns: &std::fs::File, mtu: u32) -> Result<(), LinkError> {
-        let there = LinkMessageBuilder::<LinkUnspec>::new()
-            .name(peer)
-            .mtu(mtu)
-            .setns_by_fd(netns.as_raw_fd())
-            .build();
+    pub(crate) async fn add_veth(
+        &self,
+        host: &str,
+        peer: &str,
+        netns: &std::fs::File,
+        mtu: u32,
+    ) -> Result<(), LinkError> {
+        let there = LinkMessageBuilder::<LinkUnspec>::new().name(peer).mtu(mtu).setns_by_fd(netns.as_raw_fd()).build();
         let pair = LinkMessageBuilder::<LinkVeth>::new(host, peer)
             .mtu(mtu)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(there)))
@@ -107,7 +109,9 @@ impl Netlink {
     /// The kernel refused.
     pub(crate) async fn remove(&self, name: &str) -> Result<(), LinkError> {
         match self.find(name).await? {
-            Some(link) => self.handle.link().del(link.index).execute().await.map_err(fail(format!("remove link {name}"))),
+            Some(link) => {
+                self.handle.link().del(link.index).execute().await.map_err(fail(format!("remove link {name}")))
+            }
             None => Ok(()),
         }
     }
@@ -194,13 +198,13 @@ impl Netlink {
     /// # Errors
     /// The kernel refused.
     pub(crate) async fn uplinks(&self) -> Result<Vec<u32>, LinkError> {
-        let mut routes =
-            self.handle.route().get(RouteMessageBuilder::<Ipv4Addr>::new().build()).execute();
+        let mut routes = self.handle.route().get(RouteMessageBuilder::<Ipv4Addr>::new().build()).execute();
         let mut out = Vec::new();
         while let Some(route) = routes.try_next().await.map_err(fail("list routes"))? {
-            let to_all = !route.attributes.iter().any(
-                |a| matches!(a, RouteAttribute::Destination(RouteAddress::Inet(ip)) if !ip.is_unspecified()),
-            );
+            let to_all = !route
+                .attributes
+                .iter()
+                .any(|a| matches!(a, RouteAttribute::Destination(RouteAddress::Inet(ip)) if !ip.is_unspecified()));
             if route.header.address_family == AddressFamily::Inet && to_all {
                 out.extend(route.attributes.iter().find_map(|a| match a {
                     RouteAttribute::Oif(index) => Some(*index),
@@ -230,7 +234,8 @@ pub(crate) fn inside<T: Send>(
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {
             setns(netns, CloneFlags::CLONE_NEWNET).map_err(fail("enter the pod's network namespace"))?;
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail("make a runtime"))?;
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail("make a runtime"))?;
             runtime.block_on(work())
         });
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

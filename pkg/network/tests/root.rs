@@ -1,5 +1,7 @@
 //! The plugin and the host set-up on a real kernel: two pods and a node in network namespaces of their own.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::{
     io::Write as _,
     process::{Command, Stdio},

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 
 use crate::PkiError;
@@ -126,7 +126,8 @@ impl Ca {
     /// # Errors
     /// The request is malformed or its signature is wrong.
     pub fn sign_request(&self, csr_pem: &str, usage: Usage, days: i32, now: Timestamp) -> Result<String, PkiError> {
-        let fail = |source: rcgen::Error| PkiError::Read { what: "certificate request".into(), why: source.to_string() };
+        let fail =
+            |source: rcgen::Error| PkiError::Read { what: "certificate request".into(), why: source.to_string() };
         let mut request = CertificateSigningRequestParams::from_pem(csr_pem).map_err(fail)?;
         let dates = params(now, days);
         request.params.not_before = dates.not_before;
@@ -224,8 +225,9 @@ mod tests {
         let verdict = |ca: &Ca, name: &'static str| {
             let mut roots = rustls::RootCertStore::empty();
             roots.add(CertificateDer::from_pem_slice(ca.cert().as_bytes()).unwrap()).unwrap();
-            let verifier =
-                rustls::client::WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone()).build().unwrap();
+            let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone())
+                .build()
+                .unwrap();
             use rustls::client::danger::ServerCertVerifier as _;
             verifier.verify_server_cert(&leaf, &[], &ServerName::try_from(name).unwrap(), &[], at).is_ok()
         };

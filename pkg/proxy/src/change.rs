@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{
     model::Model,
-    render::{Chain, Element, Parts, Settings, hairpins, parts, write_chain, write_element, write_hairpin, write_rules, write_set},
+    render::{
+        Chain, Element, Parts, Settings, hairpins, parts, write_chain, write_element, write_hairpin, write_rules,
+        write_set,
+    },
 };
 
 /// The script that turns `have` into `want`; empty where they are equal.
@@ -170,7 +173,9 @@ mod tests {
 
     #[test]
     fn affinity_remembers_by_endpoint() {
-        let sticky = WEB.replace(r#""type":"NodePort","#, r#""sessionAffinity":"ClientIP","#).replace(r#","nodePort":30080"#, "");
+        let sticky = WEB
+            .replace(r#""type":"NodePort","#, r#""sessionAffinity":"ClientIP","#)
+            .replace(r#","nodePort":30080"#, "");
         let want = model("n1", &[service(&sticky)], &[web_slice(AB)]);
         check(
             &Model::default(),

@@ -33,7 +33,10 @@ pub struct Unschedulable(pub String);
 
 impl Snapshot {
     /// Puts the pods on their nodes.
-    pub fn new<'a>(nodes: impl IntoIterator<Item = Arc<NodeInfo>>, pods: impl IntoIterator<Item = &'a PodInfo>) -> Self {
+    pub fn new<'a>(
+        nodes: impl IntoIterator<Item = Arc<NodeInfo>>,
+        pods: impl IntoIterator<Item = &'a PodInfo>,
+    ) -> Self {
         let empty = |node| NodeState { node, requested: Amounts::default(), host_ports: Vec::new() };
         let mut states: BTreeMap<String, NodeState> = nodes.into_iter().map(|n| (n.name.clone(), empty(n))).collect();
         for pod in pods.into_iter().filter(|p| !p.ended) {
@@ -62,7 +65,8 @@ pub fn schedule(pod: &PodInfo, snapshot: &Snapshot) -> Result<String, Unschedula
     }
     let scores = score(pod, &possible);
     // Equal scores go to the node with fewer pods: a burst spreads evenly.
-    let best = possible.iter().zip(scores).max_by_key(|(s, score)| (*score, std::cmp::Reverse(s.requested.get("pods"))));
+    let best =
+        possible.iter().zip(scores).max_by_key(|(s, score)| (*score, std::cmp::Reverse(s.requested.get("pods"))));
     best.map(|(state, _)| state.node.name.clone()).ok_or_else(|| refusal(snapshot.nodes.len(), &reasons))
 }
 
@@ -117,8 +121,13 @@ mod tests {
         let nodes = [node("a", json!({})), node("b", json!({}))];
         let busy = on(pod(asks("1500m", "100Mi")), "a");
         check(&nodes, &[], json!({"containers": []}), Ok("b"));
-        check(&nodes, &[busy.clone()], asks("1", "1Mi"), Ok("b"));
-        check(&nodes, &[busy], asks("3", "2Gi"), Err("0/2 nodes are available: 2 Insufficient cpu, 2 Insufficient memory."));
+        check(&nodes, std::slice::from_ref(&busy), asks("1", "1Mi"), Ok("b"));
+        check(
+            &nodes,
+            &[busy],
+            asks("3", "2Gi"),
+            Err("0/2 nodes are available: 2 Insufficient cpu, 2 Insufficient memory."),
+        );
         check(&[], &[], asks("1", "1"), Err("no nodes available to schedule pods"));
     }
 
@@ -134,9 +143,9 @@ mod tests {
     fn taints_selectors_and_ports() {
         let tainted = node("a", json!({"taints": [{"key": "k", "value": "v", "effect": "NoSchedule"}]}));
         let why = "0/1 nodes are available: 1 node(s) had untolerated taint {k: v}.";
-        check(&[tainted.clone()], &[], json!({}), Err(why));
-        check(&[tainted.clone()], &[], json!({"tolerations": [{"key": "k", "operator": "Exists"}]}), Ok("a"));
-        check(&[tainted.clone()], &[], json!({"tolerations": [{"key": "k", "value": "v"}]}), Ok("a"));
+        check(std::slice::from_ref(&tainted), &[], json!({}), Err(why));
+        check(std::slice::from_ref(&tainted), &[], json!({"tolerations": [{"key": "k", "operator": "Exists"}]}), Ok("a"));
+        check(std::slice::from_ref(&tainted), &[], json!({"tolerations": [{"key": "k", "value": "v"}]}), Ok("a"));
         check(&[tainted], &[], json!({"tolerations": [{"key": "k", "value": "x"}]}), Err(why));
 
         let off = node("a", json!({"unschedulable": true}));
@@ -153,7 +162,7 @@ mod tests {
 
         let port = json!({"containers": [{"ports": [{"hostPort": 80}]}]});
         let holder = on(pod(port.clone()), "a");
-        check(&nodes, &[holder.clone()], port.clone(), Ok("b"));
+        check(&nodes, std::slice::from_ref(&holder), port.clone(), Ok("b"));
         let why = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.";
         check(&nodes[..1], &[holder], port, Err(why));
     }

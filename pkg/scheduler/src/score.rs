@@ -13,7 +13,8 @@ pub(crate) fn score(pod: &PodInfo, nodes: &[&NodeState]) -> Vec<i64> {
         .map(|((state, affinity), soft)| {
             let mut after = state.requested.clone();
             after.add(&pod.requests);
-            let (cpu, memory) = (free(&state.node.allocatable, &after, "cpu"), free(&state.node.allocatable, &after, "memory"));
+            let (cpu, memory) =
+                (free(&state.node.allocatable, &after, "cpu"), free(&state.node.allocatable, &after, "memory"));
             let least = (cpu + memory) / 2;
             let balanced = 100 - (cpu - memory).abs() / 2;
             least + balanced + 2 * (100 * affinity / best) + 3 * (100 - 100 * soft / worst)

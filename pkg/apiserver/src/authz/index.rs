@@ -4,133 +4,20 @@
 //! namespace. Aggregated ClusterRoles are resolved here, when any ClusterRole changes: what a role grants does not
 //! depend on a controller having copied rules about.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use knarr_api::Object;
 use knarr_client::{Api, Cache, Change, Key, Resource, Selection};
 use knarr_daemon::Tasks;
 use parking_lot::RwLock;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use super::{Authority, PolicyRule, rules::nullable};
+use super::{
+    Authority, PolicyRule,
+    objects::{Binding, Role, RoleRef, group_key, user_key},
+};
 use crate::{Attributes, Decision, User};
-
-/// A Role or ClusterRole.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Role {
-    metadata: Labels,
-    #[serde(deserialize_with = "nullable")]
-    rules: Vec<PolicyRule>,
-    aggregation_rule: Option<Aggregation>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Labels {
-    labels: Option<BTreeMap<String, String>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Aggregation {
-    #[serde(deserialize_with = "nullable")]
-    cluster_role_selectors: Vec<Selector>,
-}
-
-/// `metav1.LabelSelector`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Selector {
-    match_labels: Option<BTreeMap<String, String>>,
-    #[serde(deserialize_with = "nullable")]
-    match_expressions: Vec<Expression>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Expression {
-    key: String,
-    operator: String,
-    #[serde(deserialize_with = "nullable")]
-    values: Vec<String>,
-}
-
-impl Selector {
-    fn matches(&self, labels: Option<&BTreeMap<String, String>>) -> bool {
-        let value = |key: &str| labels.and_then(|l| l.get(key));
-        self.match_labels.iter().flatten().all(|(k, v)| value(k) == Some(v))
-            && self.match_expressions.iter().all(|e| match (e.operator.as_str(), value(&e.key)) {
-                ("In", Some(v)) => e.values.contains(v),
-                ("NotIn", v) => v.is_none_or(|v| !e.values.contains(v)),
-                ("Exists", v) => v.is_some(),
-                ("DoesNotExist", v) => v.is_none(),
-                _ => false,
-            })
-    }
-}
-
-/// A RoleBinding or ClusterRoleBinding.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Binding {
-    role_ref: RoleRef,
-    #[serde(deserialize_with = "nullable")]
-    subjects: Vec<Subject>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RoleRef {
-    kind: String,
-    name: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Subject {
-    kind: String,
-    name: String,
-    namespace: String,
-}
-
-impl Subject {
-    /// The key a user's names are looked up by. A ServiceAccount without a namespace is one of the binding's.
-    fn key(&self, binding_namespace: &str) -> Option<String> {
-        match self.kind.as_str() {
-            "User" => Some(user_key(&self.name)),
-            "Group" => Some(group_key(&self.name)),
-            "ServiceAccount" => {
-                let namespace = if self.namespace.is_empty() { binding_namespace } else { &self.namespace };
-                (!namespace.is_empty()).then(|| user_key(&format!("system:serviceaccount:{namespace}:{}", self.name)))
-            }
-            _ => None,
-        }
-    }
-
-    fn describe(&self, binding_namespace: &str) -> String {
-        match self.kind.as_str() {
-            "ServiceAccount" => {
-                let namespace = if self.namespace.is_empty() { binding_namespace } else { &self.namespace };
-                format!("ServiceAccount \"{}/{namespace}\"", self.name)
-            }
-            kind => format!("{kind} {:?}", self.name),
-        }
-    }
-}
-
-fn user_key(name: &str) -> String {
-    format!("u:{name}")
-}
-
-fn group_key(name: &str) -> String {
-    format!("g:{name}")
-}
 
 /// One subject of a binding.
 #[derive(Clone, Debug)]

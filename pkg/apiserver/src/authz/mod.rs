@@ -7,6 +7,7 @@
 pub mod defaults;
 mod index;
 mod node;
+mod objects;
 mod references;
 mod rules;
 

@@ -61,7 +61,8 @@ const ORDER: [&str; 23] = [
 
 impl<'a> Catalogue<'a> {
     pub(crate) fn new(resources: impl Iterator<Item = &'a Resource>) -> Self {
-        let mut map: BTreeMap<(usize, &str), BTreeMap<&str, BTreeMap<&str, &Resource>>> = BTreeMap::new();
+        type Versions<'a> = BTreeMap<&'a str, BTreeMap<&'a str, &'a Resource>>;
+        let mut map: BTreeMap<(usize, &str), Versions<'_>> = BTreeMap::new();
         for resource in resources {
             for face in &resource.faces {
                 let rank = ORDER.iter().position(|g| *g == face.group).unwrap_or(ORDER.len());

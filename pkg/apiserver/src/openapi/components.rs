@@ -132,7 +132,7 @@ impl Components {
         if schema.get("$ref").is_some() {
             schema = with_default(schema, field.ty().as_struct().is_some() && by_value);
         }
-        if let Some(default) = field.default().and_then(|text| codec_value(text)) {
+        if let Some(default) = field.default().and_then(literal) {
             schema = annotate(schema);
             schema.set(&["default"], default);
         } else if field.row.required
@@ -275,7 +275,7 @@ fn zero(ty: Type<'_>) -> Option<Value> {
     }
 }
 
-fn codec_value(text: &str) -> Option<Value> {
+fn literal(text: &str) -> Option<Value> {
     serde_json::from_str::<Value>(text).ok()
 }
 

@@ -25,8 +25,11 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct OpenApi {
     /// The set the hashes were made of: while it is the same, so are they.
-    hashes: Mutex<Option<(Arc<ResourceSet>, BTreeMap<String, String>)>>,
+    hashes: Mutex<Option<(Arc<ResourceSet>, Hashes)>>,
 }
+
+/// By path of the document.
+type Hashes = BTreeMap<String, String>;
 
 impl OpenApi {
     /// The index.
@@ -52,7 +55,7 @@ impl OpenApi {
         Some((document, hash))
     }
 
-    fn hashes(&self, set: &Arc<ResourceSet>) -> BTreeMap<String, String> {
+    fn hashes(&self, set: &Arc<ResourceSet>) -> Hashes {
         if let Some((of, hashes)) = &*self.hashes.lock()
             && Arc::ptr_eq(of, set)
         {

@@ -32,8 +32,8 @@ enum Step {
     Pending,
     /// The object is marked and stays.
     Mark(Value),
-    /// The object goes.
-    Remove,
+    /// The object goes; its last state, where that says more than the stored one.
+    Remove(Option<Value>),
 }
 
 impl Registry {
@@ -46,14 +46,18 @@ impl Registry {
             let old = Old { tree: decode(&object)?, object };
             match self.delete_once(&write, &old).await {
                 Err(Failure::Raced(status)) => last = Some(status),
-                other => return other.map_err(Status::from),
+                Err(Failure::Refused(status)) => return Err(status),
+                Ok(mut answer) => {
+                    answer.warnings.extend(orphaning(&write));
+                    return Ok(answer);
+                }
             }
         }
         Err(last.unwrap_or_else(|| target.stale(name)))
     }
 
     async fn delete_once(&self, write: &Write<'_>, old: &Old) -> Result<Answer, Failure> {
-        let Write { target, request, .. } = *write;
+        let Write { target, .. } = *write;
         let entry = &target.entry;
         let name = old.object.name();
         check_preconditions(write, &old.object)?;
@@ -76,13 +80,10 @@ impl Registry {
                     objects.into_iter().next().ok_or_else(|| Status::internal("the store answered no object"))?;
                 Ok(write.answer(object, false, None)?)
             }
-            Step::Remove => {
+            Step::Remove(last) => {
                 if write.dry_run() {
                     return Ok(ended(write, old.object.clone())?);
                 }
-                // A last state that says why it went: watchers see the time and the grace it was given.
-                let last =
-                    entry.resource.graceful.then(|| marked(&old.tree, write, request.options.grace_period_seconds));
                 let last = last.map(|tree| draft(entry, &tree)).transpose()?;
                 let object = self.vanish(write, old, last).await?;
                 Ok(ended(write, object)?)
@@ -126,6 +127,16 @@ impl Registry {
         }
         Ok(Answer::of(Body::List(listing)))
     }
+}
+
+/// Upstream keeps the pods of a job whose deletion says nothing about them, and says so.
+fn orphaning(write: &Write<'_>) -> Option<String> {
+    let silent = write.request.options.propagation.is_none() && write.target.entry.is("batch", "jobs");
+    silent.then(|| {
+        "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or \
+         set propagationPolicy=Orphan to suppress this warning"
+            .to_owned()
+    })
 }
 
 fn check_preconditions(write: &Write<'_>, object: &Object) -> Result<(), Status> {
@@ -180,16 +191,19 @@ fn plan(write: &Write<'_>, old: &Value) -> Step {
         }
         if !deleting {
             let period = entry.resource.hooks.grace_period(old, asked);
+            let marked = marked(old, write, period);
             if period > 0 {
-                let marked = marked(old, write, Some(period));
                 return Step::Mark(with_finalizers(&marked, finalizers(write, old)));
+            }
+            if finalizers(write, old).is_empty() {
+                return Step::Remove(Some(marked));
             }
         }
     }
 
     let finalizers = finalizers(write, old);
     if finalizers.is_empty() {
-        return Step::Remove;
+        return Step::Remove(None);
     }
     let mut marked = with_finalizers(old, finalizers);
     if !deleting && let Some(n @ 1..) = marked.at(&["metadata", "generation"]).and_then(Value::as_i64) {
@@ -210,22 +224,17 @@ fn hurried(write: &Write<'_>, old: &Value, left: i64, wanted: i64) -> Step {
     let shift = jiff::SignedDuration::from_secs(wanted.saturating_sub(left));
     let moved = set.and_then(|t| t.checked_add(shift).ok()).unwrap_or(write.now);
     let (at, period) = if moved < write.now { (write.now, wanted.min(1)) } else { (moved, wanted) };
-    if period == 0 && finalizers(write, old).is_empty() {
-        return Step::Remove;
-    }
-    let mut marked = with_finalizers(old, finalizers(write, old));
+    let finalizers = finalizers(write, old);
+    let goes = period == 0 && finalizers.is_empty();
+    let mut marked = with_finalizers(old, finalizers);
     metadata::set(&mut marked, "deletionTimestamp", Some(rfc3339(at).into()));
     metadata::set(&mut marked, "deletionGracePeriodSeconds", Some(period.into()));
-    Step::Mark(marked)
+    if goes { Step::Remove(Some(marked)) } else { Step::Mark(marked) }
 }
 
-/// The object with its end announced.
-fn marked(old: &Value, write: &Write<'_>, grace: Option<i64>) -> Value {
+/// The object with its end announced for the first time.
+fn marked(old: &Value, write: &Write<'_>, grace: i64) -> Value {
     let mut tree = old.clone();
-    if metadata::is_deleting(old) {
-        return tree;
-    }
-    let grace = grace.unwrap_or(0).max(0);
     let end = write.now.checked_add(jiff::SignedDuration::from_secs(grace)).unwrap_or(write.now);
     metadata::set(&mut tree, "deletionTimestamp", Some(rfc3339(end).into()));
     metadata::set(&mut tree, "deletionGracePeriodSeconds", Some(grace.into()));

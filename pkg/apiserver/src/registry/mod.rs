@@ -176,7 +176,7 @@ impl Registry {
         self.changed.send_modify(|n| *n += 1);
     }
 
-    /// Replaces the plugins' view of time in requests that carry none.
+    /// The time now. A write asks once and keeps it.
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
     }

@@ -3,11 +3,7 @@
 //! Sets of fields are named in the version the request speaks, so the step looks at both trees under the face of the
 //! request, whatever is stored.
 
-use knarr_api::{
-    Status, Value,
-    apply::{self, same_fields},
-    fields::Set,
-};
+use knarr_api::{Status, Value, apply, fields::Set};
 
 use super::{
     document::{to_face, to_storage},
@@ -80,7 +76,7 @@ fn with<T>(write: &Write<'_>, run: impl FnOnce(&apply::Write<'_>) -> T) -> T {
         subresource: target.sub_name(),
         time: &write.time(),
         reset: &Set::of(&paths),
-        convert: &same_fields,
+        convert: &|from, to, set| target.entry.resource.convert_fields(from, to, set),
     })
 }
 

@@ -97,11 +97,12 @@ impl Registry {
 }
 
 pub(super) fn patched(kind: PatchKind, target: &Target, tree: &mut Value, document: &Value) -> Result<(), Status> {
-    Ok(match kind {
+    match kind {
         PatchKind::Json => patch::json_patch(tree, document)?,
         PatchKind::Merge | PatchKind::Apply => patch::merge(tree, document)?,
         PatchKind::Strategic => patch::strategic(target.served().schema.ty(), tree, document)?,
-    })
+    }
+    Ok(())
 }
 
 /// 422 for a patch that makes something of the object which is none.

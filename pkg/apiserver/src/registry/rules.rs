@@ -117,6 +117,7 @@ pub(super) fn narrow(sub: &str, new: &mut Value, old: &Value) {
         "finalize" => &[&["spec", "finalizers"]],
         "ephemeralcontainers" => &[&["spec", "ephemeralContainers"]],
         "approval" => &[&["status", "conditions"]],
+        "resize" => &[],
         _ => return,
     };
     let mut narrowed = old.clone();
@@ -126,10 +127,29 @@ pub(super) fn narrow(sub: &str, new: &mut Value, old: &Value) {
             None => drop(narrowed.remove(path)),
         }
     }
+    if sub == "resize" {
+        take_resources(&mut narrowed, new);
+    }
     for key in ["managedFields", "resourceVersion"] {
         metadata::set(&mut narrowed, key, new.at(&["metadata", key]).cloned());
     }
     *new = narrowed;
+}
+
+/// Of the containers both pods have, the resources as the new one wants them.
+fn take_resources(pod: &mut Value, new: &Value) {
+    for list in ["containers", "initContainers"] {
+        let Some(containers) = pod.at_mut(&["spec", list]).and_then(Value::as_array_mut) else { continue };
+        for container in containers {
+            let name = container.str_at(&["name"]).to_owned();
+            let wanted = new.list_at(&["spec", list]).iter().find(|c| c.str_at(&["name"]) == name);
+            for key in ["resources", "resizePolicy"] {
+                if let Some(value) = wanted.and_then(|c| c.get(key)) {
+                    container.set(&[key], value.clone());
+                }
+            }
+        }
+    }
 }
 
 /// Whether the counter of wanted states goes up: something besides metadata and status differs.
@@ -218,6 +238,16 @@ mod tests {
         let class = |new, old| Special::Lease.class(Some(&new), Some(&old));
         assert_eq!(class(lease("2", "a"), lease("1", "a")), Class::Relaxed);
         assert_eq!(class(lease("2", "b"), lease("1", "a")), Class::Durable);
+    }
+
+    #[test]
+    fn a_resize_changes_resources_alone() {
+        let old = value!({ "spec": { "containers": [{ "name": "a", "image": "i" }, { "name": "b", "image": "i" }] } });
+        let mut new = value!({ "spec": { "containers": [{ "name": "b", "image": "j", "resources": { "x": 1 } }] } });
+        narrow("resize", &mut new, &old);
+        let containers =
+            value!([{ "name": "a", "image": "i" }, { "name": "b", "image": "i", "resources": { "x": 1 } }]);
+        assert_eq!(new.at(&["spec", "containers"]), Some(&containers));
     }
 
     #[test]

@@ -169,10 +169,10 @@ mod tests {
     #[test]
     fn picks_without_building() {
         let json = br#"{"a":[{"b":1}],"spec":{"x":{},"nodeName":"n","y":2},"z":null}"#;
-        let pick = |path: &[&str]| super::pick(json, &path.iter().map(|p| Str::from(*p)).collect::<Vec<_>>());
-        assert_eq!(pick(&["spec", "nodeName"]), Some(Value::from("n")));
-        assert_eq!(pick(&["spec", "y"]), Some(Value::Int(2)));
-        assert_eq!(pick(&["spec", "w"]), None);
-        assert_eq!(pick(&["z", "w"]), None);
+        let at = |path: &[&str]| pick(json, &path.iter().map(|p| Str::from(*p)).collect::<Vec<_>>());
+        assert_eq!(at(&["spec", "nodeName"]), Some(Value::from("n")));
+        assert_eq!(at(&["spec", "y"]), Some(Value::Int(2)));
+        assert_eq!(at(&["spec", "w"]), None);
+        assert_eq!(at(&["z", "w"]), None);
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn newest<'a>(d: &Deployment, sets: &'a [Arc<ReplicaSet>]) -> Option<
 /// The next steps; the informers' answer to them asks again.
 pub(super) fn plan(d: &Deployment, sets: &[Arc<ReplicaSet>], _now: Timestamp) -> Vec<Step> {
     let new = newest(d, sets);
-    let old: Vec<&Arc<ReplicaSet>> = sets.iter().filter(|s| !new.is_some_and(|n| n.key == s.key)).collect();
+    let old: Vec<&Arc<ReplicaSet>> = sets.iter().filter(|s| new.is_none_or(|n| n.key != s.key)).collect();
     let mut steps = Vec::new();
     let top = old.iter().map(|s| s.revision).max().unwrap_or(0);
     match new {
@@ -114,7 +114,8 @@ fn shrink(d: &Deployment, new: &ReplicaSet, old: &[&Arc<ReplicaSet>], total: i32
         *size -= unhealthy;
         spare -= unhealthy;
     }
-    let available: i32 = old.iter().map(|s| s.status.available_replicas.min(s.replicas)).sum::<i32>() + new.status.available_replicas;
+    let available: i32 =
+        old.iter().map(|s| s.status.available_replicas.min(s.replicas)).sum::<i32>() + new.status.available_replicas;
     let mut spare = (available - least).max(0);
     for (set, size) in old.iter().zip(&mut size) {
         let healthy = (*size).min(set.status.available_replicas).clamp(0, spare);
@@ -134,7 +135,10 @@ fn clean(d: &Deployment, new: Option<&Arc<ReplicaSet>>, old: &[&Arc<ReplicaSet>]
         return Vec::new();
     }
     let empty = |s: &&&Arc<ReplicaSet>| {
-        s.replicas == 0 && s.status.replicas == 0 && s.meta.deleted.is_none() && s.status.observed_generation >= s.meta.generation
+        s.replicas == 0
+            && s.status.replicas == 0
+            && s.meta.deleted.is_none()
+            && s.status.observed_generation >= s.meta.generation
     };
     let mut gone: Vec<_> = old.iter().filter(empty).collect();
     gone.sort_by_key(|s| s.revision);
@@ -175,7 +179,10 @@ pub(super) mod tests {
     }
 
     fn scales(steps: &[Step]) -> Vec<(&str, i32)> {
-        steps.iter().filter_map(|s| if let Step::Scale { name, to, .. } = s { Some((name.as_str(), *to)) } else { None }).collect()
+        steps
+            .iter()
+            .filter_map(|s| if let Step::Scale { name, to, .. } = s { Some((name.as_str(), *to)) } else { None })
+            .collect()
     }
 
     #[test]

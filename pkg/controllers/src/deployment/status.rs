@@ -36,7 +36,8 @@ pub(super) fn status(
     next.conditions.push(availability(d, available));
     let (progress, again) = progress(d, new, &next, failure, now);
     next.conditions.extend(progress);
-    next.conditions.extend(failure.map(|message| condition("ReplicaFailure", true, "FailedCreate", message.to_owned())));
+    next.conditions
+        .extend(failure.map(|message| condition("ReplicaFailure", true, "FailedCreate", message.to_owned())));
     for c in &mut next.conditions {
         keep_times(c, &d.status.conditions, now);
     }
@@ -45,7 +46,13 @@ pub(super) fn status(
 
 fn condition(kind: &str, on: bool, reason: &str, message: String) -> Condition {
     let status = if on { "True" } else { "False" };
-    Condition { kind: kind.to_owned(), status: status.to_owned(), reason: reason.to_owned(), message, ..Condition::default() }
+    Condition {
+        kind: kind.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message,
+        ..Condition::default()
+    }
 }
 
 /// The transition time changes with the status, the update time with anything said.
@@ -84,7 +91,10 @@ fn progress(
     };
     if d.paused {
         let text = "Deployment is paused".to_owned();
-        return (Some(Condition { status: "Unknown".into(), ..condition("Progressing", true, "DeploymentPaused", text) }), None);
+        return (
+            Some(Condition { status: "Unknown".into(), ..condition("Progressing", true, "DeploymentPaused", text) }),
+            None,
+        );
     }
     let complete = next.updated_replicas == d.replicas
         && next.replicas == d.replicas

@@ -162,7 +162,11 @@ pub(super) fn plan(service: &Service, pods: &[Arc<Pod>], have: &[Arc<Have>], now
         for chunk in chunks {
             // The same content first, then the same ports, then any: fewest writes.
             let exact = free.iter().position(|h| h.ports == ports && h.endpoints == chunk);
-            let found = exact.or_else(|| free.iter().position(|h| h.ports == ports)).or(if free.is_empty() { None } else { Some(0) });
+            let found = exact.or_else(|| free.iter().position(|h| h.ports == ports)).or(if free.is_empty() {
+                None
+            } else {
+                Some(0)
+            });
             match found.map(|at| free.remove(at)) {
                 Some(h) if h.ports == ports && h.endpoints == chunk => {}
                 Some(h) => steps.push(Step::Update {
@@ -280,7 +284,11 @@ mod tests {
 
     #[test]
     fn ready_serving_and_terminating() {
-        let pods = [pod("a", "10.42.0.2", true, false), pod("b", "10.42.0.3", false, false), pod("c", "10.42.0.4", true, true)];
+        let pods = [
+            pod("a", "10.42.0.2", true, false),
+            pod("b", "10.42.0.3", false, false),
+            pod("c", "10.42.0.4", true, true),
+        ];
         let steps = plan(&http(), &pods, &[], Timestamp::UNIX_EPOCH);
         let [Step::Create(body)] = &steps[..] else { panic!("{steps:?}") };
         let state = |e: &Value| {
@@ -305,7 +313,8 @@ mod tests {
     fn many_pods_need_several_slices_and_surplus_ones_go() {
         let pods: Vec<_> = (0..150).map(|i| pod(&format!("p{i}"), &format!("10.42.0.{i}"), true, false)).collect();
         let steps = plan(&http(), &pods, &[], Timestamp::UNIX_EPOCH);
-        let bodies: Vec<_> = steps.iter().map(|s| if let Step::Create(b) = s { as_have(b) } else { panic!() }).collect();
+        let bodies: Vec<_> =
+            steps.iter().map(|s| if let Step::Create(b) = s { as_have(b) } else { panic!() }).collect();
         assert_eq!(bodies.len(), 2);
         let steps = plan(&http(), &pods[..100], &bodies, Timestamp::UNIX_EPOCH);
         assert!(matches!(&steps[..], [Step::Delete { .. }]));

@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use knarr_client::Key;
 use knarr_api::Str;
+use knarr_client::Key;
 use parking_lot::Mutex;
 
 /// After so long the informer is believed, whatever is still expected.
@@ -33,9 +33,9 @@ impl Expectations {
     /// Whether everything asked for has been seen.
     pub(super) fn are_met(&self, owner: &Key) -> bool {
         let mut map = self.0.lock();
-        let met = map.get(owner).is_none_or(|e| {
-            (e.creations.is_empty() && e.deletions.is_empty()) || e.since.elapsed() > PATIENCE
-        });
+        let met = map
+            .get(owner)
+            .is_none_or(|e| (e.creations.is_empty() && e.deletions.is_empty()) || e.since.elapsed() > PATIENCE);
         if met {
             map.remove(owner);
         }

@@ -61,7 +61,8 @@ impl Settings {
 
     /// `PATH` for containerd.
     pub(super) fn search_path(&self, inherited: Option<OsString>) -> OsString {
-        let inherited = inherited.unwrap_or_else(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
+        let inherited =
+            inherited.unwrap_or_else(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
         let all = self.path.iter().cloned().chain(std::env::split_paths(&inherited));
         std::env::join_paths(all).unwrap_or(inherited)
     }
@@ -138,8 +139,7 @@ const DISABLED: &str = r#"[
 ]"#;
 
 fn section(out: &mut String, path: &[&str], pairs: &[(&str, String)]) {
-    let path: Vec<String> =
-        path.iter().map(|p| if p.contains('.') { quote(p) } else { (*p).to_owned() }).collect();
+    let path: Vec<String> = path.iter().map(|p| if p.contains('.') { quote(p) } else { (*p).to_owned() }).collect();
     let _ = writeln!(out, "\n[{}]", path.join("."));
     for (key, value) in pairs {
         let _ = writeln!(out, "{key} = {value}");

@@ -141,7 +141,9 @@ fn prepare(settings: &Settings) -> Result<String, StartError> {
         return Err(StartError::NoBinary(settings.binary.clone()));
     }
     if settings.restrict_oom_score {
-        tracing::warn!("no permission to lower OOM scores: pods are as likely to be killed as the node's own processes");
+        tracing::warn!(
+            "no permission to lower OOM scores: pods are as likely to be killed as the node's own processes"
+        );
     }
     let config = settings.render();
     let write = |path: PathBuf, result: io::Result<()>| result.map_err(|source| StartError::Write { path, source });
@@ -179,19 +181,19 @@ async fn stop_other(pid: u32, why: &str) {
 
 /// Starts one and waits until it answers.
 async fn start(settings: &Settings, hash: &str) -> Result<Process, StartError> {
-    let mut process = Process::start(settings)
-        .map_err(|source| StartError::Start { binary: settings.binary.clone(), source })?;
+    let mut process =
+        Process::start(settings).map_err(|source| StartError::Start { binary: settings.binary.clone(), source })?;
     let record = Record { pid: process.pid(), start_time: process.start_time(), hash: hash.to_owned() };
     let path = settings.record_file();
     record.write(&path).map_err(|source| StartError::Write { path, source })?;
     let log = settings.log_file();
     tokio::select! {
-        how = process.exited() => return Err(StartError::Ended { how, log }),
+        how = process.exited() => Err(StartError::Ended { how, log }),
         answer = answers(settings, ANSWER) => match answer {
-            Ok(()) => return Ok(process),
+            Ok(()) => Ok(process),
             Err(source) => {
                 process.stop(END).await;
-                return Err(StartError::Silent { log, source });
+                Err(StartError::Silent { log, source })
             }
         }
     }

@@ -34,7 +34,10 @@ impl Process {
         let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let fd = pidfd_open(raw.ok_or(io::ErrorKind::NotFound)?, PidfdFlags::empty())?;
         let start_time = start_time(pid).ok_or(io::ErrorKind::NotFound)?;
-        #[expect(deprecated, reason = "the safe one: the descriptor is owned by it and never closed or replaced before")]
+        #[expect(
+            deprecated,
+            reason = "the safe one: the descriptor is owned by it and never closed or replaced before"
+        )]
         let fd = AsyncFd::new(fd)?;
         Ok(Self { pid, start_time, fd, child: None })
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use nix::mount::{MntFlags, umount2};
-use rustix::process::{Signal, Pid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{END, Process, Record, Settings, process, record};
 use crate::{Cri, Runtime};
@@ -196,17 +196,18 @@ mod tests {
 
     #[test]
     fn shims_of_others_are_left_alone() {
-        let p = |pid, parent, command: &str| Seen {
-            pid,
-            parent,
-            command: command.split(' ').map(str::to_owned).collect(),
-        };
+        let p =
+            |pid, parent, command: &str| Seen { pid, parent, command: command.split(' ').map(str::to_owned).collect() };
         let seen = [
             p(10, 1, "/usr/bin/containerd-shim-runc-v2 -namespace k8s.io -id a -address /run/k/containerd.sock"),
             p(11, 10, "/pause"),
             p(12, 10, "sh"),
             p(13, 12, "sleep 1"),
-            p(20, 1, "/usr/bin/containerd-shim-runc-v2 -namespace k8s.io -id b -address /run/containerd/containerd.sock"),
+            p(
+                20,
+                1,
+                "/usr/bin/containerd-shim-runc-v2 -namespace k8s.io -id b -address /run/containerd/containerd.sock",
+            ),
             p(21, 20, "/pause"),
             p(30, 1, "vi -address /run/k/containerd.sock"),
         ];

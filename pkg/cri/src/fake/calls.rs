@@ -53,11 +53,8 @@ impl Runtime for FakeRuntime {
     async fn status(&self, _verbose: bool) -> Result<v1::StatusResponse> {
         self.enter("Status", "", false).await?;
         let (runtime, network) = self.world.lock().ready;
-        let condition = |r#type: &str, status| v1::RuntimeCondition {
-            r#type: r#type.into(),
-            status,
-            ..Default::default()
-        };
+        let condition =
+            |r#type: &str, status| v1::RuntimeCondition { r#type: r#type.into(), status, ..Default::default() };
         let conditions = vec![condition("RuntimeReady", runtime), condition("NetworkReady", network)];
         Ok(v1::StatusResponse { status: Some(v1::RuntimeStatus { conditions }), ..Default::default() })
     }
@@ -124,7 +121,7 @@ impl Runtime for FakeRuntime {
     ) -> Result<String> {
         self.enter("CreateContainer", container_name(&config), true).await?;
         let mut world = self.world.lock();
-        if !world.sandboxes.get(sandbox).is_some_and(|s| s.status.state() == v1::PodSandboxState::SandboxReady) {
+        if world.sandboxes.get(sandbox).is_none_or(|s| s.status.state() != v1::PodSandboxState::SandboxReady) {
             return not_found("CreateContainer", sandbox);
         }
         let image = image_name(config.image.as_ref()).to_owned();
@@ -261,8 +258,7 @@ impl Runtime for FakeRuntime {
         self.enter("PodSandboxStats", id, false).await?;
         let world = self.world.lock();
         let Some(sandbox) = world.sandboxes.get(id) else { return not_found("PodSandboxStats", id) };
-        let containers =
-            world.containers.values().filter(|c| c.sandbox == id).map(|c| world.stats_of(c)).collect();
+        let containers = world.containers.values().filter(|c| c.sandbox == id).map(|c| world.stats_of(c)).collect();
         Ok(v1::PodSandboxStats {
             attributes: Some(v1::PodSandboxAttributes {
                 id: id.to_owned(),
@@ -292,7 +288,12 @@ impl Runtime for FakeRuntime {
         self.enter("ListImages", "", false).await?;
         let name = image_name(image.as_ref());
         let world = self.world.lock();
-        Ok(world.images.iter().filter(|(n, i)| name.is_empty() || *n == name || i.id == name).map(|(_, i)| i.clone()).collect())
+        Ok(world
+            .images
+            .iter()
+            .filter(|(n, i)| name.is_empty() || *n == name || i.id == name)
+            .map(|(_, i)| i.clone())
+            .collect())
     }
 
     async fn image_status(&self, image: v1::ImageSpec) -> Result<Option<v1::Image>> {

@@ -88,10 +88,7 @@ impl FakeRuntime {
     }
 
     /// Says what `exec_sync` does; without it every command succeeds silently.
-    pub fn on_exec(
-        &self,
-        exec: impl Fn(&str, &[String]) -> Result<ExecOutput, CriError> + Send + Sync + 'static,
-    ) {
+    pub fn on_exec(&self, exec: impl Fn(&str, &[String]) -> Result<ExecOutput, CriError> + Send + Sync + 'static) {
         self.rules.lock().exec = Some(Arc::new(exec));
     }
 

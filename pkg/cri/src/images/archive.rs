@@ -216,10 +216,9 @@ impl Reader {
         let index: Index = parse(&text, "index.json")?;
         let tags = self.docker_tags()?;
         for target in index.manifests {
-            let name = target
-                .annotations
-                .get("io.containerd.image.name")
-                .or_else(|| target.annotations.get("org.opencontainers.image.ref.name").filter(|n| n.contains(['/', ':'])));
+            let name = target.annotations.get("io.containerd.image.name").or_else(|| {
+                target.annotations.get("org.opencontainers.image.ref.name").filter(|n| n.contains(['/', ':']))
+            });
             let names = match name {
                 Some(name) => vec![name.clone()],
                 None => tags_of(&archive, &target, &tags)?,

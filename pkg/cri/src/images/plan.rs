@@ -101,8 +101,7 @@ impl Planner<'_> {
     fn manifest(&mut self, target: &Descriptor) -> Result<Option<Found>, ArchiveError> {
         let manifest: Manifest = self.archive.parsed(target)?;
         let config: Config = self.archive.parsed(&manifest.config)?;
-        let platform =
-            oci::Platform { architecture: config.architecture, os: config.os, variant: None };
+        let platform = oci::Platform { architecture: config.architecture, os: config.os, variant: None };
         if !platform.is_ours() {
             return Ok(None);
         }

@@ -244,9 +244,7 @@ impl Importer {
         let applied = DiffClient::new(self.channel.clone()).apply(self.request(apply)).await;
         let checked = match applied.map_err(at(format!("unpack layer {}", layer.digest))) {
             Ok(answer) => match answer.into_inner().applied.map(|d| d.digest) {
-                Some(found) if found != diff_id => {
-                    Err(ImportError::WrongLayer { layer: layer.digest.clone(), found })
-                }
+                Some(found) if found != diff_id => Err(ImportError::WrongLayer { layer: layer.digest.clone(), found }),
                 _ => Ok(()),
             },
             Err(e) => Err(e),

@@ -19,9 +19,11 @@ fn check(archive: &[u8], expected: Expect) {
                 let labels: Vec<_> = blob.labels.keys().map(|k| k.trim_start_matches("containerd.io/")).collect();
                 lines.push(format!("blob {kind} [{}]", labels.join(" ")));
             }
-            lines.extend(plan.images.iter().map(|i| {
-                format!("image {} -> {}, {} layers", i.name, i.target.media_type, i.layers.len())
-            }));
+            lines.extend(
+                plan.images
+                    .iter()
+                    .map(|i| format!("image {} -> {}, {} layers", i.name, i.target.media_type, i.layers.len())),
+            );
             lines.join("\n")
         }
         Err(e) => format!("error: {e}"),

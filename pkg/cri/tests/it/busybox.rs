@@ -112,7 +112,7 @@ pub(crate) fn busybox_layer() -> Vec<u8> {
     // Two zero blocks end a tar file; go on before them.
     let len = builder.get_ref().len() - 1024;
     builder.get_mut().truncate(len);
-    for name in ["sh", "sleep", "echo", "cat", "true"] {
+    for name in ["sh", "sleep", "echo", "cat", "true", "stty"] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);

@@ -9,11 +9,57 @@ use knarr_cri::{
     v1,
 };
 use knarr_daemon::{Stop, Tasks};
+use knarr_stream::{Options, Outcome, Size, client};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     busybox::{busybox_layer, docker_archive, oci_archive, tar, write},
     node::{Node, until},
 };
+
+/// An exec through the runtime's streaming URL: input, output, a terminal's size, the exit code.
+async fn speak(node: &Node, container: &str, tty: bool) {
+    let script = if tty { "read line; echo got $line; stty size; exit 7" } else { "cat; echo oops >&2; exit 7" };
+    let request = v1::ExecRequest {
+        container_id: container.to_owned(),
+        cmd: ["sh", "-c", script].map(str::to_owned).to_vec(),
+        tty,
+        stdin: true,
+        stdout: true,
+        stderr: !tty,
+    };
+    let url = node.cri().exec(request).await.unwrap();
+    let io = tokio::net::TcpStream::connect(client::address(&url).unwrap()).await.unwrap();
+    let upgraded = client::upgrade(io, &url, "v4.channel.k8s.io").await.unwrap();
+    let (mut session, driver) = client::exec(upgraded, Options { stdin: true, stdout: true, stderr: !tty, tty });
+    let work = async {
+        session.resize.send(Size { width: 100, height: 30 }).await.unwrap();
+        let mut stdin = session.stdin.take().unwrap();
+        if tty {
+            // The size is set beside the input: give it the time that a person would.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        stdin.write_all(b"hello\n").await.unwrap();
+        if !tty {
+            drop(stdin);
+        }
+        let (mut out, mut err) = (String::new(), String::new());
+        session.stdout.take().unwrap().read_to_string(&mut out).await.unwrap();
+        if let Some(mut stderr) = session.stderr.take() {
+            stderr.read_to_string(&mut err).await.unwrap();
+        }
+        (out, err, session.outcome().await)
+    };
+    let both = async { tokio::join!(work, driver) };
+    let ((out, err, outcome), end) = tokio::time::timeout(Duration::from_secs(20), both).await.expect("it ends");
+    end.unwrap();
+    if tty {
+        assert!(out.contains("got hello\r\n30 100\r\n"), "{out:?}");
+    } else {
+        assert_eq!((out.as_str(), err.as_str()), ("hello\n", "oops\n"));
+    }
+    assert!(matches!(outcome, Outcome::Exit { code: 7, .. }), "{outcome:?}");
+}
 
 async fn next(events: &mut tokio::sync::mpsc::Receiver<Event>) -> Event {
     tokio::time::timeout(Duration::from_secs(30), events.recv()).await.expect("an event comes").expect("events go on")
@@ -49,12 +95,16 @@ async fn a_pod_runs_logs_executes_and_tells() {
 
         let command = ["sh", "-c", "echo out; echo err >&2; exit 3"].map(str::to_owned).to_vec();
         let output = cri.exec_sync(&id, command, Duration::from_secs(5)).await.unwrap();
-        assert_eq!((output.stdout.as_slice(), output.stderr.as_slice(), output.exit_code), (&b"out\n"[..], &b"err\n"[..], 3));
+        assert_eq!(
+            (output.stdout.as_slice(), output.stderr.as_slice(), output.exit_code),
+            (&b"out\n"[..], &b"err\n"[..], 3)
+        );
         let slow = cri.exec_sync(&id, vec!["sleep".into(), "100".into()], Duration::from_secs(1)).await;
         assert!(slow.is_err_and(|e| e.is_timeout()));
         let stats = cri.container_stats(&id).await.unwrap();
         assert!(stats.memory.is_some_and(|m| m.working_set_bytes.is_some()));
-        assert!(cri.exec(v1::ExecRequest { container_id: id.clone(), cmd: vec!["sh".into()], stdout: true, ..Default::default() }).await.unwrap().starts_with("http://127.0.0.1:"));
+        speak(&node, &id, false).await;
+        speak(&node, &id, true).await;
 
         cri.stop_container(&id, Duration::ZERO).await.unwrap();
         assert_eq!(next(&mut events).await, Event::Container { id: id.clone(), kind: Kind::Exited { code: 137 } });
@@ -127,10 +177,14 @@ async fn containers_outlive_crash_restart_and_adoption() {
 
         // Killed: started again by its supervisor, the container untouched.
         let mut state = containerd.state();
-        let State::Up { pid: first, adopted: false } = *state.borrow_and_update() else { panic!("it was just started") };
+        let State::Up { pid: first, adopted: false } = *state.borrow_and_update() else {
+            panic!("it was just started")
+        };
         kill(first);
         let up = |s: &State| matches!(s, State::Up { pid, .. } if *pid != first);
-        let State::Up { pid: second, adopted: false } = *state.wait_for(up).await.unwrap() else { panic!("started anew") };
+        let State::Up { pid: second, adopted: false } = *state.wait_for(up).await.unwrap() else {
+            panic!("started anew")
+        };
         until("the container", || async { node.cri().container_status(&id, false).await.is_ok() }).await;
         assert_eq!(node.pid_of(&id).await, process);
         while next(&mut events).await != Event::Resync {}
@@ -142,7 +196,9 @@ async fn containers_outlive_crash_restart_and_adoption() {
         assert_eq!(*state.borrow_and_update(), State::Up { pid: second, adopted: true });
         kill(second);
         let up = |s: &State| matches!(s, State::Up { pid, .. } if *pid != second);
-        let State::Up { pid: third, adopted: false } = *state.wait_for(up).await.unwrap() else { panic!("started anew") };
+        let State::Up { pid: third, adopted: false } = *state.wait_for(up).await.unwrap() else {
+            panic!("started anew")
+        };
         tasks.stop_all(Duration::from_secs(5)).await;
 
         // Another configuration: restarted, the container still untouched.

@@ -2,6 +2,8 @@
 //!
 //! `cargo test -p knarr-cri -- --ignored` runs the suite that needs root and containerd.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod archives;
 mod busybox;
 mod containerd;

@@ -143,7 +143,12 @@ impl Node {
         }
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         left.extend(mounts.lines().filter(|l| l.contains(&prefix)).map(str::to_owned));
-        left.extend([&self.settings.root, &self.settings.run].into_iter().filter(|d| d.exists()).map(|d| d.display().to_string()));
+        left.extend(
+            [&self.settings.root, &self.settings.run]
+                .into_iter()
+                .filter(|d| d.exists())
+                .map(|d| d.display().to_string()),
+        );
         left
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use bytes::{Bytes, BytesMut};

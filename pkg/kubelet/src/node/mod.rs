@@ -105,14 +105,14 @@ impl NodeKeeper {
     /// Makes the Node, or brings its labels up to date.
     async fn register(&self) -> Result<Node, Status> {
         let name = &self.config.node;
-        let host = Host::read(&self.config);
         match self.api.get(&NODES, "", name).await {
             Ok(found) => {
                 let node = decode(&found)?;
                 let have = node.metadata.labels.clone().unwrap_or_default();
-                let labels: knarr_api::Map = status::labels(&self.config, &host)
+                let labels: knarr_api::Map = status::labels(&self.config)
                     .into_iter()
                     .filter(|(k, v)| have.get(k) != Some(v))
+                    .map(|(k, v)| (k, Value::from(v)))
                     .collect();
                 if labels.is_empty() {
                     return Ok(node);
@@ -121,7 +121,7 @@ impl NodeKeeper {
                 decode(&self.api.merge(&NODES, "", name, "", body).await?)
             }
             Err(e) if e.is(Reason::NotFound) && self.config.register => {
-                let body = status::registration(&self.config, &host);
+                let body = status::registration(&self.config);
                 match self.api.create(&NODES, "", body).await {
                     Ok(made) => decode(&made),
                     Err(e) if e.is(Reason::AlreadyExists) => decode(&self.api.get(&NODES, "", name).await?),

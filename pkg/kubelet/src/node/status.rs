@@ -19,8 +19,7 @@ const MAX_IMAGES: usize = 50;
 const MIN_MEMORY: i64 = 100 << 20;
 
 /// The labels of this node.
-pub(super) fn labels(config: &Config, host: &Host) -> BTreeMap<String, String> {
-    let _ = host;
+pub(super) fn labels(config: &Config) -> BTreeMap<String, String> {
     let mut out = BTreeMap::from(
         [
             ("kubernetes.io/os", "linux"),
@@ -37,8 +36,8 @@ pub(super) fn labels(config: &Config, host: &Host) -> BTreeMap<String, String> {
 }
 
 /// The Node as it is made.
-pub(super) fn registration(config: &Config, host: &Host) -> Value {
-    let labels: Map = labels(config, host).into_iter().collect();
+pub(super) fn registration(config: &Config) -> Value {
+    let labels: Map = labels(config).into_iter().map(|(k, v)| (k, Value::from(v))).collect();
     let mut body = value!({
         "apiVersion": "v1",
         "kind": "Node",

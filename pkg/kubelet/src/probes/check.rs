@@ -20,7 +20,7 @@ const MAX_OUTPUT: usize = 10 * 1024;
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Healthy.
     Success,
     /// Healthy, but something is odd.
@@ -33,7 +33,7 @@ pub enum Outcome {
 
 /// Asks containers.
 #[derive(Clone)]
-pub struct Checker {
+pub(crate) struct Checker {
     runtime: Arc<dyn Runtime>,
     connections: Crowd,
     tls: Arc<rustls::ClientConfig>,
@@ -41,12 +41,12 @@ pub struct Checker {
 
 impl Checker {
     /// `connections` owns the tasks that HTTP connections need.
-    pub fn new(runtime: Arc<dyn Runtime>, connections: Crowd) -> Self {
+    pub(crate) fn new(runtime: Arc<dyn Runtime>, connections: Crowd) -> Self {
         Self { runtime, connections, tls: http::trusting_tls() }
     }
 
     /// One question.
-    pub async fn check(&self, target: &Target, timeout: Duration) -> Outcome {
+    pub(crate) async fn check(&self, target: &Target, timeout: Duration) -> Outcome {
         let Some(part) = pod::part(&target.pod, &target.container) else {
             return Outcome::Error(format!("container {} is not in the pod", target.container));
         };
@@ -114,7 +114,7 @@ impl Checker {
     ///
     /// # Errors
     /// No answer, or one that is not a success.
-    pub async fn hook(&self, get: &HTTPGetAction, container: &Container, ip: &str) -> Result<(), String> {
+    pub(crate) async fn hook(&self, get: &HTTPGetAction, container: &Container, ip: &str) -> Result<(), String> {
         let url = http_url(get, container, ip)?;
         let answer = http::get(&url, &headers(get), &self.tls, &self.connections).await?;
         match answer.outcome() {

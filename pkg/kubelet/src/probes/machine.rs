@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 /// What a probe is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ProbeKind {
+pub(crate) enum ProbeKind {
     /// Until it succeeds the others wait; failure kills.
     Startup,
     /// Failure kills.
@@ -26,7 +26,7 @@ pub enum ProbeKind {
 
 impl ProbeKind {
     /// As events name it.
-    pub fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Startup => "Startup",
             Self::Liveness => "Liveness",
@@ -35,7 +35,7 @@ impl ProbeKind {
     }
 
     /// As messages name it.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Startup => "startup",
             Self::Liveness => "liveness",
@@ -46,7 +46,7 @@ impl ProbeKind {
 
 /// The state of one probe. Time is a parameter.
 #[derive(Clone, Debug)]
-pub struct Machine {
+pub(crate) struct Machine {
     kind: ProbeKind,
     period: Duration,
     timeout: Duration,
@@ -68,7 +68,7 @@ fn count(n: Option<i32>, default: u32) -> u32 {
 
 impl Machine {
     /// A probe of a container that started `age` before `now`.
-    pub fn new(kind: ProbeKind, probe: &Probe, age: Duration, now: Instant) -> Self {
+    pub(crate) fn new(kind: ProbeKind, probe: &Probe, age: Duration, now: Instant) -> Self {
         let delay = seconds(probe.initial_delay_seconds, 0).saturating_sub(age);
         Self {
             kind,
@@ -84,22 +84,22 @@ impl Machine {
     }
 
     /// When to ask next; `None` when it is done.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.next
     }
 
     /// How long an answer may take.
-    pub fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
 
     /// The question is being asked at `now`.
-    pub fn on_ask(&mut self, now: Instant) {
+    pub(crate) fn on_ask(&mut self, now: Instant) {
         self.next = Some(now + self.period);
     }
 
     /// An answer. The new verdict, if it changed.
-    pub fn on_result(&mut self, ok: bool) -> Option<bool> {
+    pub(crate) fn on_result(&mut self, ok: bool) -> Option<bool> {
         if self.last == Some(ok) {
             self.run = self.run.saturating_add(1);
         } else {

@@ -10,6 +10,6 @@ mod http;
 mod machine;
 mod prober;
 
-pub use check::{Checker, Outcome};
-pub use machine::{Machine, ProbeKind};
-pub use prober::{Prober, Target, Verdict};
+pub(crate) use check::{Checker, Outcome};
+pub(crate) use machine::{Machine, ProbeKind};
+pub(crate) use prober::{Prober, Target, Verdict};

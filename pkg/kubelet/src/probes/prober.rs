@@ -15,7 +15,7 @@ use super::{Checker, Machine, Outcome, ProbeKind};
 
 /// One probe that should be running.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub(crate) struct Target {
     /// The pod.
     pub pod: Arc<Pod>,
     /// The pod's address; the node's for pods on its network.
@@ -34,7 +34,7 @@ pub struct Target {
 
 /// What came out of a probe.
 #[derive(Clone, Debug)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// Pod UID.
     pub uid: String,
     /// Container id.
@@ -86,7 +86,7 @@ impl Wheel {
 }
 
 /// All probes of the node.
-pub struct Prober {
+pub(crate) struct Prober {
     wheel: Mutex<Wheel>,
     wake: Notify,
     checker: Checker,
@@ -95,12 +95,12 @@ pub struct Prober {
 
 impl Prober {
     /// Asks through `checker`, tells `tell`, which must not block.
-    pub fn new(checker: Checker, tell: impl Fn(Verdict) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(checker: Checker, tell: impl Fn(Verdict) + Send + Sync + 'static) -> Self {
         Self { wheel: Mutex::default(), wake: Notify::new(), checker, tell: Box::new(tell) }
     }
 
     /// From now on pod `uid` has exactly these probes. Those already known go on as they are.
-    pub fn set(&self, uid: &str, targets: Vec<Target>, now: Instant) {
+    pub(crate) fn set(&self, uid: &str, targets: Vec<Target>, now: Instant) {
         let mut wheel = self.wheel.lock();
         let keep: BTreeSet<Key> = targets.iter().map(|t| (t.id.clone(), t.kind)).collect();
         let mine = wheel.entries.iter().filter(|(k, e)| e.uid == uid && !keep.contains(*k));
@@ -125,7 +125,7 @@ impl Prober {
     }
 
     /// Asks until stopped.
-    pub async fn run(self: Arc<Self>, stop: Stop) -> Result<(), knarr_daemon::Error> {
+    pub(crate) async fn run(self: Arc<Self>, stop: Stop) -> Result<(), knarr_daemon::Error> {
         // More questions at once than this wait for their turn.
         let crowd = Crowd::new(&stop, 64);
         loop {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The conditions the node agent writes.
-pub const OWNED: [&str; 4] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"];
+pub(crate) const OWNED: [&str; 4] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"];
 
 struct Verdict {
     status: bool,

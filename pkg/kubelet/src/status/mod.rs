@@ -18,10 +18,10 @@ use crate::{
     sync::{Memory, Observed, State, should_restart},
 };
 
-pub use conditions::OWNED;
+pub(crate) use conditions::OWNED;
 
 /// The status of `pod` at `now`. `host_ips` are the node's addresses, the primary one first.
-pub fn status(pod: &Pod, seen: &Observed, memory: &Memory, host_ips: &[String], now: Timestamp) -> PodStatus {
+pub(crate) fn status(pod: &Pod, seen: &Observed, memory: &Memory, host_ips: &[String], now: Timestamp) -> PodStatus {
     let old = pod.status.clone().unwrap_or_default();
     let parts = pod::parts(pod);
     let all: Vec<_> = parts.iter().map(|p| (p, containers::status(pod, p, seen, memory, now))).collect();
@@ -134,3 +134,6 @@ fn phase(pod: &Pod, all: &Statuses<'_>, stopped: bool) -> &'static str {
 pub(crate) fn is_running(seen: &Observed, name: &str) -> bool {
     seen.active(name).is_some_and(|c| c.state == State::Running)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,13 +8,13 @@ const FORGET: SignedDuration = SignedDuration::from_secs(600);
 
 /// The delay of one container or image. A value: time is a parameter.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct CrashBackoff {
+pub(crate) struct CrashBackoff {
     last: Option<(Timestamp, SignedDuration)>,
 }
 
 impl CrashBackoff {
     /// The delay that applies to something that ended at `ended`; zero while there is none.
-    pub fn delay(&self, ended: Timestamp) -> SignedDuration {
+    pub(crate) fn delay(&self, ended: Timestamp) -> SignedDuration {
         match self.last {
             Some((at, delay)) if ended.duration_since(at) <= FORGET => delay,
             _ => SignedDuration::ZERO,
@@ -22,13 +22,13 @@ impl CrashBackoff {
     }
 
     /// When something that ended at `ended` may be tried again, if that is after `now`.
-    pub fn until(&self, ended: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn until(&self, ended: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let until = ended + self.delay(ended);
         (until > now).then_some(until)
     }
 
     /// One more try at `now` of something that ended at `ended`: the next delay is longer.
-    pub fn next(&mut self, ended: Timestamp, now: Timestamp) {
+    pub(crate) fn next(&mut self, ended: Timestamp, now: Timestamp) {
         let delay = self.delay(ended);
         let delay = if delay.is_zero() { FIRST } else { (delay * 2).min(MAX) };
         self.last = Some((now, delay));

@@ -14,7 +14,7 @@ const SHOW_ERROR: SignedDuration = SignedDuration::from_secs(3);
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
+pub(crate) struct Memory {
     /// Containers that could not be started, by container name.
     pub start_errors: BTreeMap<String, StartError>,
     /// Waiting before restarts, by container name.
@@ -35,7 +35,7 @@ pub struct Memory {
 
 /// A pod that this node ends by its own decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// `status.reason`.
     pub reason: String,
     /// `status.message`.
@@ -44,7 +44,7 @@ pub struct Ended {
 
 /// Why a container is not running.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StartError {
+pub(crate) struct StartError {
     /// `ErrImagePull`, `CreateContainerConfigError`, …
     pub reason: String,
     /// The explanation.
@@ -57,17 +57,17 @@ pub struct StartError {
 
 impl StartError {
     /// A failure that is tried again after `delay`.
-    pub fn new(reason: &str, message: impl Into<String>, now: Timestamp, delay: SignedDuration) -> Self {
+    pub(crate) fn new(reason: &str, message: impl Into<String>, now: Timestamp, delay: SignedDuration) -> Self {
         Self { reason: reason.to_owned(), message: message.into(), at: now, retry: now + delay }
     }
 
     /// When what is shown changes by itself.
-    pub fn changes_at(&self) -> Option<Timestamp> {
+    pub(crate) fn changes_at(&self) -> Option<Timestamp> {
         (self.reason == "ErrImagePull").then(|| self.at + SHOW_ERROR)
     }
 
     /// Reason and message as they are to be shown at `now`.
-    pub fn shown(&self, image: &str, now: Timestamp) -> (String, String) {
+    pub(crate) fn shown(&self, image: &str, now: Timestamp) -> (String, String) {
         if self.changes_at().is_some_and(|at| at <= now) {
             let message = format!("Back-off pulling image {image:?}: ErrImagePull: {}", self.message);
             return ("ImagePullBackOff".to_owned(), message);
@@ -78,7 +78,7 @@ impl StartError {
 
 /// What probes and hooks said about a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
+pub(crate) struct Health {
     /// The postStart hook still runs.
     pub hook: bool,
     /// The postStart hook is done (or there is none) and the startup probe succeeded (or there is none).
@@ -91,7 +91,7 @@ pub struct Health {
 
 /// Why a container is to be killed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// `liveness` or `startup`.
     pub probe: &'static str,
     /// The probe's own grace period.

@@ -10,10 +10,13 @@ mod observe;
 mod plan;
 mod restart;
 
-pub use backoff::CrashBackoff;
-pub use hash::container_hash;
-pub use memory::{Ended, Failure, Health, Memory, StartError};
-pub use observe::{Container, Observed, Sandbox, State, annotations, labels};
-pub use plan::{Action, KillReason, Plan, plan};
+pub(crate) use backoff::CrashBackoff;
+pub(crate) use hash::container_hash;
+pub(crate) use memory::{Ended, Failure, Health, Memory, StartError};
+pub(crate) use observe::{Container, Observed, Sandbox, State, annotations, labels};
+pub(crate) use plan::{Action, KillReason, Plan, plan};
 pub(crate) use {observe::state as container_state, plan::deadline};
-pub use restart::should_restart;
+pub(crate) use restart::should_restart;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -7,34 +7,34 @@ use jiff::Timestamp;
 use knarr_cri::v1;
 
 /// Names of labels the runtime keeps for us; upstream's, so that other tools find their way.
-pub mod labels {
+pub(crate) mod labels {
     /// Pod name.
-    pub const POD_NAME: &str = "io.kubernetes.pod.name";
+    pub(crate) const POD_NAME: &str = "io.kubernetes.pod.name";
     /// Pod namespace.
-    pub const POD_NAMESPACE: &str = "io.kubernetes.pod.namespace";
+    pub(crate) const POD_NAMESPACE: &str = "io.kubernetes.pod.namespace";
     /// Pod UID.
-    pub const POD_UID: &str = "io.kubernetes.pod.uid";
+    pub(crate) const POD_UID: &str = "io.kubernetes.pod.uid";
     /// Container name.
-    pub const CONTAINER: &str = "io.kubernetes.container.name";
+    pub(crate) const CONTAINER: &str = "io.kubernetes.container.name";
 }
 
 /// Names of annotations the runtime keeps for us.
-pub mod annotations {
+pub(crate) mod annotations {
     /// See [`crate::sync::container_hash`].
-    pub const HASH: &str = "io.kubernetes.container.hash";
+    pub(crate) const HASH: &str = "io.kubernetes.container.hash";
     /// How often the container was restarted before.
-    pub const RESTARTS: &str = "io.kubernetes.container.restartCount";
+    pub(crate) const RESTARTS: &str = "io.kubernetes.container.restartCount";
     /// Where in the container its last words are.
-    pub const MESSAGE_PATH: &str = "io.kubernetes.container.terminationMessagePath";
+    pub(crate) const MESSAGE_PATH: &str = "io.kubernetes.container.terminationMessagePath";
     /// `File` or `FallbackToLogsOnError`.
-    pub const MESSAGE_POLICY: &str = "io.kubernetes.container.terminationMessagePolicy";
+    pub(crate) const MESSAGE_POLICY: &str = "io.kubernetes.container.terminationMessagePolicy";
     /// The pod's grace period, for pods that vanished from the API.
-    pub const GRACE: &str = "io.kubernetes.pod.terminationGracePeriod";
+    pub(crate) const GRACE: &str = "io.kubernetes.pod.terminationGracePeriod";
 }
 
 /// A pod sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     /// Runtime id.
     pub id: String,
     /// Counts recreations.
@@ -49,7 +49,7 @@ pub struct Sandbox {
 
 /// States of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// Made, not started.
     Created,
     /// Running.
@@ -62,7 +62,7 @@ pub enum State {
 
 /// One container (one attempt) of a pod.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Container {
+pub(crate) struct Container {
     /// Runtime id.
     pub id: String,
     /// Its sandbox.
@@ -99,7 +99,7 @@ pub struct Container {
 
 /// All that the runtime has of one pod; newest first.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Observed {
+pub(crate) struct Observed {
     /// Sandboxes.
     pub sandboxes: Vec<Sandbox>,
     /// Containers of all sandboxes.
@@ -108,47 +108,47 @@ pub struct Observed {
 
 impl Observed {
     /// Puts the newest first.
-    pub fn new(mut sandboxes: Vec<Sandbox>, mut containers: Vec<Container>) -> Self {
+    pub(crate) fn new(mut sandboxes: Vec<Sandbox>, mut containers: Vec<Container>) -> Self {
         sandboxes.sort_by_key(|s| std::cmp::Reverse((s.attempt, s.created)));
         containers.sort_by_key(|c| std::cmp::Reverse((c.created, c.restarts)));
         Self { sandboxes, containers }
     }
 
     /// The newest sandbox.
-    pub fn sandbox(&self) -> Option<&Sandbox> {
+    pub(crate) fn sandbox(&self) -> Option<&Sandbox> {
         self.sandboxes.first()
     }
 
     /// The newest container of a name, in whatever sandbox.
-    pub fn latest(&self, name: &str) -> Option<&Container> {
+    pub(crate) fn latest(&self, name: &str) -> Option<&Container> {
         self.containers.iter().find(|c| c.name == name)
     }
 
     /// The newest container of a name in the newest sandbox.
-    pub fn active(&self, name: &str) -> Option<&Container> {
+    pub(crate) fn active(&self, name: &str) -> Option<&Container> {
         let sandbox = self.sandbox()?;
         self.containers.iter().find(|c| c.name == name && c.sandbox == sandbox.id)
     }
 
     /// The newest container of a name that ended before the newest one.
-    pub fn previous(&self, name: &str) -> Option<&Container> {
+    pub(crate) fn previous(&self, name: &str) -> Option<&Container> {
         self.containers.iter().filter(|c| c.name == name).skip(1).find(|c| c.state == State::Exited)
     }
 
     /// Containers that may have a process.
-    pub fn alive(&self) -> impl Iterator<Item = &Container> {
+    pub(crate) fn alive(&self) -> impl Iterator<Item = &Container> {
         self.containers.iter().filter(|c| matches!(c.state, State::Running | State::Unknown))
     }
 
     /// Whether nothing of the pod has a process any more.
-    pub fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.alive().next().is_none() && !self.sandboxes.iter().any(|s| s.ready)
     }
 }
 
 impl Sandbox {
     /// From the runtime's list and, for its addresses, status.
-    pub fn new(listed: &v1::PodSandbox, status: Option<&v1::PodSandboxStatus>) -> Self {
+    pub(crate) fn new(listed: &v1::PodSandbox, status: Option<&v1::PodSandboxStatus>) -> Self {
         let network = status.and_then(|s| s.network.as_ref());
         let more = network.into_iter().flat_map(|n| n.additional_ips.iter().map(|ip| ip.ip.clone()));
         let ips = network.map(|n| n.ip.clone()).into_iter().chain(more).filter(|ip| !ip.is_empty()).collect();
@@ -164,7 +164,7 @@ impl Sandbox {
 
 impl Container {
     /// From the runtime's status. `sandbox` is only in its list.
-    pub fn new(sandbox: &str, s: &v1::ContainerStatus) -> Self {
+    pub(crate) fn new(sandbox: &str, s: &v1::ContainerStatus) -> Self {
         let text = |map: &HashMap<String, String>, key: &str| map.get(key).cloned().unwrap_or_default();
         let state = state(s.state);
         let user = s.user.as_ref().and_then(|u| u.linux.as_ref());

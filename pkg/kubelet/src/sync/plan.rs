@@ -12,7 +12,7 @@ use crate::pod::{self, Kind, Part};
 
 /// One step. Steps of a plan are done in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Stop the containers and the network of sandboxes that are of no use any more.
     StopSandboxes,
     /// Make the pod's sandbox.
@@ -49,7 +49,7 @@ pub enum Action {
 
 /// Why a container is stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KillReason {
+pub(crate) enum KillReason {
     /// The spec changed.
     Changed,
     /// A probe failed; with the probe's own grace period.
@@ -60,7 +60,7 @@ pub enum KillReason {
 
 impl KillReason {
     /// As events say it.
-    pub fn message(&self, container: &str) -> String {
+    pub(crate) fn message(&self, container: &str) -> String {
         match self {
             Self::Changed => format!("Container {container} definition changed, will be restarted"),
             Self::Unhealthy(probe, _) => format!("Container {container} failed {probe} probe, will be restarted"),
@@ -71,7 +71,7 @@ impl KillReason {
 
 /// What to do, and when to think again if nobody wakes us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Steps in order.
     pub actions: Vec<Action>,
     /// The next time something changes by itself.
@@ -87,7 +87,7 @@ impl Plan {
 }
 
 /// What to do next with `pod`.
-pub fn plan(pod: &Pod, seen: &Observed, memory: &Memory, now: Timestamp) -> Plan {
+pub(crate) fn plan(pod: &Pod, seen: &Observed, memory: &Memory, now: Timestamp) -> Plan {
     let mut out = Plan::default();
     let deadline = deadline(pod);
     if let Some(at) = deadline

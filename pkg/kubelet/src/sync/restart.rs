@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 use crate::pod::{self, Kind};
 
 /// By the container's own rules and policy, else by the pod's policy.
-pub fn should_restart(pod: &Pod, kind: Kind, container: &Container, exit_code: i32) -> bool {
+pub(crate) fn should_restart(pod: &Pod, kind: Kind, container: &Container, exit_code: i32) -> bool {
     match kind {
         Kind::Ephemeral => return false,
         Kind::Sidecar => return true,

@@ -13,7 +13,7 @@ use crate::{
 
 /// What the runtime told about the image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Image {
+pub(crate) struct Image {
     /// The runtime's id of it.
     pub id: String,
     /// Numeric user it runs as.
@@ -24,7 +24,7 @@ pub struct Image {
 
 /// What a container's configuration is made of.
 #[derive(Debug)]
-pub struct ContainerInput<'a> {
+pub(crate) struct ContainerInput<'a> {
     /// The pod.
     pub pod: &'a Pod,
     /// The container.
@@ -49,7 +49,7 @@ pub struct ContainerInput<'a> {
 ///
 /// # Errors
 /// The spec contradicts the image (`runAsNonRoot`).
-pub fn container_config(input: ContainerInput<'_>) -> Result<v1::ContainerConfig, SpecError> {
+pub(crate) fn container_config(input: ContainerInput<'_>) -> Result<v1::ContainerConfig, SpecError> {
     let ContainerInput { pod, container, restarts, image, env, mounts, machine, target, seccomp_root } = input;
     let lookup = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
     let expand_all = |list: &Option<Vec<String>>| -> Vec<String> {

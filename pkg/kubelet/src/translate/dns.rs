@@ -14,7 +14,7 @@ const MAX_NAMESERVERS: usize = 3;
 
 /// A parsed `resolv.conf`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ResolvConf {
+pub(crate) struct ResolvConf {
     /// `nameserver` lines.
     pub servers: Vec<String>,
     /// The last `search` line.
@@ -25,7 +25,7 @@ pub struct ResolvConf {
 
 impl ResolvConf {
     /// Reads the file's text.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut out = Self::default();
         for line in text.lines() {
             let mut words = line.split_whitespace().map(str::to_owned);
@@ -42,7 +42,7 @@ impl ResolvConf {
 }
 
 /// What the sandbox's `/etc/resolv.conf` is to say, by `dnsPolicy` and `dnsConfig`.
-pub fn dns_config(pod: &Pod, dns: &[IpAddr], domain: &str, host: &ResolvConf) -> v1::DnsConfig {
+pub(crate) fn dns_config(pod: &Pod, dns: &[IpAddr], domain: &str, host: &ResolvConf) -> v1::DnsConfig {
     let spec = pod::spec(pod);
     let cluster = match spec.dns_policy.as_deref() {
         Some("None") => None,

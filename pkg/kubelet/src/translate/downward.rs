@@ -14,7 +14,7 @@ use crate::{pod, quantity};
 ///
 /// # Errors
 /// There is no such field.
-pub fn field(pod: &Pod, path: &str, ips: &[String], host_ips: &[String]) -> Result<String, SpecError> {
+pub(crate) fn field(pod: &Pod, path: &str, ips: &[String], host_ips: &[String]) -> Result<String, SpecError> {
     let meta = &pod.metadata;
     if let Some((map, key)) = subscript(path) {
         let map = match map {
@@ -84,7 +84,7 @@ fn go_quote(text: &str) -> String {
 ///
 /// # Errors
 /// There is no such resource.
-pub fn resource(container: &Container, selector: &ResourceFieldSelector, machine: &Machine) -> Result<String, SpecError> {
+pub(crate) fn resource(container: &Container, selector: &ResourceFieldSelector, machine: &Machine) -> Result<String, SpecError> {
     let path = &selector.resource;
     let (list, name) = path.split_once('.').ok_or_else(|| unknown_resource(path))?;
     let resources = container.resources.as_ref();

@@ -9,7 +9,7 @@ use crate::pod;
 
 /// What a pod may learn of a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Service {
+pub(crate) struct Service {
     /// Namespace.
     pub namespace: String,
     /// Name.
@@ -22,7 +22,7 @@ pub struct Service {
 
 /// One port of a [`Service`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServicePort {
+pub(crate) struct ServicePort {
     /// Name, may be empty.
     pub name: String,
     /// Number.
@@ -36,7 +36,7 @@ pub struct ServicePort {
 ///
 /// # Errors
 /// Something that is referred to is missing.
-pub fn environment(
+pub(crate) fn environment(
     pod: &Pod,
     container: &Container,
     sources: &Sources,

@@ -6,7 +6,7 @@ use super::sandbox::hostname;
 use crate::pod;
 
 /// The file's text. `host` is the node's own file, for pods on its network.
-pub fn hosts_file(pod: &Pod, ips: &[String], domain: &str, host: &str) -> String {
+pub(crate) fn hosts_file(pod: &Pod, ips: &[String], domain: &str, host: &str) -> String {
     let mut out = if pod::host_network(pod) {
         format!("# Kubernetes-managed hosts file (host network).\n{host}")
     } else {

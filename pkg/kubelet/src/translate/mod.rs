@@ -12,19 +12,19 @@ mod security;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub use container::{ContainerInput, Image, container_config};
-pub use dns::{ResolvConf, dns_config};
-pub use downward::{field, resource};
-pub use env::{Service, ServicePort, environment};
-pub use expand::expand;
-pub use hosts::hosts_file;
-pub use resources::{Machine, linux_resources, pod_resources};
-pub use sandbox::sandbox_config;
+pub(crate) use container::{ContainerInput, Image, container_config};
+pub(crate) use dns::{ResolvConf, dns_config};
+pub(crate) use downward::{field, resource};
+pub(crate) use env::{Service, ServicePort, environment};
+pub(crate) use expand::expand;
+pub(crate) use hosts::hosts_file;
+pub(crate) use resources::{Machine, linux_resources, pod_resources};
+pub(crate) use sandbox::sandbox_config;
 pub(crate) use sandbox::log_directory;
 
 /// The entries of a ConfigMap or Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Data {
+pub(crate) struct Data {
     /// Values by key.
     pub entries: BTreeMap<String, Vec<u8>>,
     /// `type` of a Secret.
@@ -33,7 +33,7 @@ pub struct Data {
 
 /// ConfigMaps and Secrets a pod refers to; `None` for those that do not exist.
 #[derive(Clone, Debug, Default)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// ConfigMaps by name.
     pub config_maps: BTreeMap<String, Option<Arc<Data>>>,
     /// Secrets by name.
@@ -43,14 +43,14 @@ pub struct Sources {
 /// A spec that cannot be translated with what is there: the container waits with `CreateContainerConfigError`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct SpecError(pub String);
+pub(crate) struct SpecError(pub String);
 
 impl Sources {
     /// A ConfigMap that must be there, or may be missing if `optional`.
     ///
     /// # Errors
     /// It is not there.
-    pub fn config_map(&self, name: &str, optional: bool) -> Result<Option<&Arc<Data>>, SpecError> {
+    pub(crate) fn config_map(&self, name: &str, optional: bool) -> Result<Option<&Arc<Data>>, SpecError> {
         find(&self.config_maps, "configmap", name, optional)
     }
 
@@ -58,7 +58,7 @@ impl Sources {
     ///
     /// # Errors
     /// It is not there.
-    pub fn secret(&self, name: &str, optional: bool) -> Result<Option<&Arc<Data>>, SpecError> {
+    pub(crate) fn secret(&self, name: &str, optional: bool) -> Result<Option<&Arc<Data>>, SpecError> {
         find(&self.secrets, "secret", name, optional)
     }
 }
@@ -75,3 +75,6 @@ fn find<'a>(
         None => Err(SpecError(format!("{what} {name:?} not found"))),
     }
 }
+
+#[cfg(test)]
+mod tests;

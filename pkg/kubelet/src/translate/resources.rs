@@ -18,7 +18,7 @@ const PERIOD: i64 = 100_000;
 
 /// What the node has for pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// Thousandths of a core.
     pub milli_cpu: i64,
     /// Bytes of memory that the machine has.
@@ -33,7 +33,7 @@ pub struct Machine {
 
 impl Machine {
     /// Thousandths of a resource available to pods.
-    pub fn milli(&self, resource: &str) -> i64 {
+    pub(crate) fn milli(&self, resource: &str) -> i64 {
         match resource {
             "cpu" => self.milli_cpu,
             "memory" => self.allocatable_memory.saturating_mul(1000),
@@ -65,7 +65,7 @@ fn request(r: Option<&ResourceRequirements>, name: &str, read: fn(&Quantity) -> 
 }
 
 /// A container's resources.
-pub fn linux_resources(pod: &Pod, container: &Container, machine: &Machine) -> v1::LinuxContainerResources {
+pub(crate) fn linux_resources(pod: &Pod, container: &Container, machine: &Machine) -> v1::LinuxContainerResources {
     let r = container.resources.as_ref();
     let memory = limit(r, "memory", quantity::value);
     let mut out = v1::LinuxContainerResources {
@@ -100,7 +100,7 @@ fn oom_score(pod: &Pod, container: &Container, machine: &Machine) -> i64 {
 
 /// The pod's own cgroup: the sum of what runs side by side, at least what any init container needs. Limits only where
 /// every container has one.
-pub fn pod_resources(pod: &Pod) -> v1::LinuxContainerResources {
+pub(crate) fn pod_resources(pod: &Pod) -> v1::LinuxContainerResources {
     let sum = |read: &dyn Fn(Option<&ResourceRequirements>) -> i64, all: bool| -> i64 {
         let (mut side, mut peak, mut unlimited) = (0i64, 0i64, false);
         for part in pod::parts(pod) {

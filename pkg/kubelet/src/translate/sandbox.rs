@@ -9,7 +9,7 @@ use super::{pod_resources, security};
 use crate::{pod, sync::labels};
 
 /// The pod's host name and, if it has one, its full name in the cluster.
-pub fn hostname(pod: &Pod, domain: &str) -> (String, Option<String>) {
+pub(super) fn hostname(pod: &Pod, domain: &str) -> (String, Option<String>) {
     let spec = pod::spec(pod);
     if let Some(name) = spec.hostname_override.as_deref().filter(|n| !n.is_empty()) {
         return (name.to_owned(), None);
@@ -30,7 +30,7 @@ pub(crate) fn log_directory(root: &str, pod: &Pod) -> String {
 }
 
 /// Everything the runtime needs to make the sandbox.
-pub fn sandbox_config(
+pub(crate) fn sandbox_config(
     pod: &Pod,
     attempt: u32,
     dns: v1::DnsConfig,

@@ -32,15 +32,15 @@ use crate::{
     translate::{Machine, Sources},
 };
 
-pub use mounter::{Kernel, Mounter};
-pub use mounts::container_mounts;
-pub use payload::references;
-pub use tokens::Tokens;
+pub(crate) use mounter::{Kernel, Mounter};
+pub(crate) use mounts::container_mounts;
+pub(crate) use payload::references;
+pub(crate) use tokens::Tokens;
 
 /// A volume that is not there (yet).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("MountVolume.SetUp failed for volume {volume:?} : {why}")]
-pub struct VolumeError {
+pub(crate) struct VolumeError {
     /// Name in the pod.
     pub volume: String,
     /// The explanation.
@@ -49,7 +49,7 @@ pub struct VolumeError {
 
 /// Where a pod's volumes are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mounted {
+pub(crate) struct Mounted {
     /// Host path by volume name.
     pub paths: BTreeMap<String, PathBuf>,
     /// When a token must be renewed.
@@ -57,7 +57,7 @@ pub struct Mounted {
 }
 
 /// The volumes of this node's pods.
-pub struct Volumes {
+pub(crate) struct Volumes {
     config: Arc<Config>,
     mounter: Arc<dyn Mounter>,
     tokens: Tokens,
@@ -66,7 +66,7 @@ pub struct Volumes {
 
 /// What a pod's volumes are made of, beside the pod.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     /// ConfigMaps and Secrets.
     pub sources: &'a Sources,
     /// The pod's addresses.
@@ -79,7 +79,7 @@ pub struct Facts<'a> {
 
 impl Volumes {
     /// Volumes under `config.root`.
-    pub fn new(config: Arc<Config>, api: Arc<dyn Api>, mounter: Arc<dyn Mounter>) -> Self {
+    pub(crate) fn new(config: Arc<Config>, api: Arc<dyn Api>, mounter: Arc<dyn Mounter>) -> Self {
         Self { config, mounter, tokens: Tokens::new(api.clone()), api }
     }
 
@@ -87,7 +87,7 @@ impl Volumes {
     ///
     /// # Errors
     /// The first volume that cannot be set up; try again when something it needs has changed, or later.
-    pub async fn setup(&self, pod: &Pod, facts: Facts<'_>, now: Timestamp) -> Result<Mounted, VolumeError> {
+    pub(crate) async fn setup(&self, pod: &Pod, facts: Facts<'_>, now: Timestamp) -> Result<Mounted, VolumeError> {
         let mut out = Mounted::default();
         for volume in pod::spec(pod).volumes.iter().flatten() {
             let path = self.one(pod, volume, facts, now, &mut out.refresh).await;
@@ -151,14 +151,14 @@ impl Volumes {
     ///
     /// # Errors
     /// Something is still mounted; nothing below a mount is ever removed.
-    pub async fn teardown(&self, uid: &str) -> std::io::Result<()> {
+    pub(crate) async fn teardown(&self, uid: &str) -> std::io::Result<()> {
         self.tokens.forget(uid);
         let (dir, mounter) = (self.config.pod_dir(uid), self.mounter.clone());
         knarr_daemon::blocking(move || teardown::remove(&dir, &*mounter)).await
     }
 
     /// The mounter, for subpaths.
-    pub fn mounter(&self) -> &Arc<dyn Mounter> {
+    pub(crate) fn mounter(&self) -> &Arc<dyn Mounter> {
         &self.mounter
     }
 }
@@ -171,3 +171,6 @@ fn volume_dir(config: &Config, uid: &str, plugin: &str, name: &str) -> PathBuf {
     config.pod_dir(uid).join("volumes").join(format!("kubernetes.io~{plugin}")).join(name)
 }
 
+
+#[cfg(test)]
+mod tests;

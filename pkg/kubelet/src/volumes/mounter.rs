@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 /// Mounting, and a fake of it in tests.
-pub trait Mounter: Send + Sync + 'static {
+pub(crate) trait Mounter: Send + Sync + 'static {
     /// Mounts a tmpfs, of `size` bytes if given.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ pub trait Mounter: Send + Sync + 'static {
 
 /// The real one.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Kernel;
+pub(crate) struct Kernel;
 
 impl Mounter for Kernel {
     fn tmpfs(&self, at: &Path, size: Option<u64>) -> io::Result<()> {

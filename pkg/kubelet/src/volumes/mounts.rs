@@ -16,7 +16,7 @@ use crate::{
 ///
 /// # Errors
 /// A volume or a subpath is not there.
-pub fn container_mounts(
+pub(crate) fn container_mounts(
     config: &Config,
     pod: &Pod,
     container: &Container,

@@ -28,7 +28,7 @@ pub(super) fn plugin(volume: &Volume) -> Option<&'static str> {
 }
 
 /// The ConfigMaps and Secrets a pod refers to, in volumes and in environments, and its pull secrets.
-pub fn references(pod: &Pod) -> (BTreeSet<String>, BTreeSet<String>) {
+pub(crate) fn references(pod: &Pod) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut maps, mut secrets) = (BTreeSet::new(), BTreeSet::new());
     let spec = pod::spec(pod);
     for v in spec.volumes.iter().flatten() {

@@ -30,7 +30,7 @@ struct Token {
 }
 
 /// The tokens of this node's pods, in memory only.
-pub struct Tokens {
+pub(crate) struct Tokens {
     api: Arc<dyn Api>,
     /// By pod UID and request.
     tokens: Mutex<HashMap<(String, TokenRequest), Token>>,
@@ -38,7 +38,7 @@ pub struct Tokens {
 
 impl Tokens {
     /// No tokens yet.
-    pub fn new(api: Arc<dyn Api>) -> Self {
+    pub(crate) fn new(api: Arc<dyn Api>) -> Self {
         Self { api, tokens: Mutex::default() }
     }
 

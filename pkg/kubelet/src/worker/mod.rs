@@ -160,14 +160,6 @@ pub(crate) struct Worker {
     told: BTreeSet<String>,
 }
 
-/// After one turn.
-enum Turn {
-    /// Look again at this time at the latest.
-    Until(Instant),
-    /// The pod is no more.
-    Over,
-}
-
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, handle: Arc<Handle>) -> Self {
         let uid = pod::uid(&handle.pod()).to_owned();
@@ -187,10 +179,7 @@ impl Worker {
     pub(crate) async fn run(mut self, stop: Stop) {
         let handle = self.handle.clone();
         loop {
-            let until = match self.turn().await {
-                Turn::Until(at) => at,
-                Turn::Over => break,
-            };
+            let until = self.turn().await;
             let job = async {
                 match &mut self.job {
                     Some((_, job)) => job.await,
@@ -223,13 +212,14 @@ impl Worker {
         self.shared.ids.lock().retain(|_, pod| *pod != uid);
     }
 
-    async fn turn(&mut self) -> Turn {
+    /// One look; when the next one is due.
+    async fn turn(&mut self) -> Instant {
         let exited = self.handle.exited.lock().clone();
         let seen = match self.observer.observe(&exited).await {
             Ok(seen) => Arc::new(seen),
             Err(e) => {
                 tracing::debug!(error = %e, "the runtime cannot be asked");
-                return Turn::Until(Instant::now() + self.backoff.next_delay().max(Duration::from_millis(500)));
+                return Instant::now() + self.backoff.next_delay().max(Duration::from_millis(500));
             }
         };
         let running = |id: &String| seen.containers.iter().any(|c| c.id == *id && c.state == State::Running);
@@ -258,7 +248,7 @@ impl Worker {
         if let Some(hold) = self.hold {
             until = until.min(hold);
         }
-        Turn::Until(until)
+        until
     }
 
     /// Brings the memory up to what is seen, and returns a copy to decide on.
@@ -405,3 +395,6 @@ fn adopted(pod: &Pod, part: &pod::Part<'_>, id: &str) -> Health {
         failed: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

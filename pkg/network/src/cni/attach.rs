@@ -19,7 +19,8 @@ fn failed(what: &str) -> impl FnOnce(LinkError) -> Failure {
 }
 
 fn ipam(ask: &Ask) -> Result<Ipam, Failure> {
-    Ipam::open(&ask.conf.ipam_dir, ask.conf.pod_cidr).map_err(|e| Failure::new(100, "open addresses", knarr_daemon::chain(&e)))
+    Ipam::open(&ask.conf.ipam_dir, ask.conf.pod_cidr)
+        .map_err(|e| Failure::new(100, "open addresses", knarr_daemon::chain(&e)))
 }
 
 /// The owner of an address: container and link.
@@ -30,9 +31,9 @@ fn owner(container: &str, ifname: &str) -> String {
 /// The host's end: at most 15 bytes, the same for the same pod, told apart from other links by its prefix.
 pub(super) fn host_link(container: &str, ifname: &str) -> String {
     // FNV-1a: short, stable, and collisions only fail an ADD, which the runtime tries again under a new id.
-    let hash = owner(container, ifname).bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = owner(container, ifname)
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     format!("kn{:012x}", hash & 0xffff_ffff_ffff)
 }
 

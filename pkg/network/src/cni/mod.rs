@@ -9,8 +9,8 @@ mod wire;
 
 use std::io::{Read as _, Write as _};
 
-pub use wire::{Conf, Failure};
 use wire::{Ask, Command};
+pub use wire::{Conf, Failure};
 
 /// Whether this process was started as a plugin.
 pub fn is_plugin() -> bool {

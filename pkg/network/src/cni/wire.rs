@@ -82,7 +82,8 @@ impl Ask {
             return Err(Failure::new(1, format!("CNI version {:?} is not supported", conf.cni_version), ""));
         }
         let (container, netns, ifname) = (get("CNI_CONTAINERID"), get("CNI_NETNS"), get("CNI_IFNAME"));
-        let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        let plain =
+            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
         let about_one = matches!(command, Command::Add | Command::Del | Command::Check);
         if about_one && (!plain(&container) || !plain(&ifname) || ifname.len() > 15) {
             return Err(Failure::new(4, "CNI_CONTAINERID or CNI_IFNAME is missing or malformed", ""));

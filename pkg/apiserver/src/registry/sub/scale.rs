@@ -2,6 +2,7 @@
 
 use knarr_api::{
     Object, Status, Value,
+    decode::Validation,
     field::{Error, Path},
     selector::Labels,
     value,
@@ -12,7 +13,7 @@ use crate::registry::{
     Answer, Body, Registry,
     document::decode,
     entry::Target,
-    metadata, ownership,
+    intake, metadata, ownership,
     patch::patched,
     update::Old,
     write::{Write, required_name},
@@ -35,6 +36,7 @@ impl Registry {
                     Verb::Patch(kind) => patch_scale(kind, target, &mut scale, body)?,
                     _ => scale = body.clone(),
                 }
+                let scale = canonical(scale)?;
                 let given = metadata::name(&scale);
                 if given != name {
                     let why = format!("the name of the object ({given}) does not match the name on the URL ({name})");
@@ -57,6 +59,15 @@ impl Registry {
         let body = Body::Document(document(&object, &decode(&object)?));
         Ok(Answer { body, created: false, warnings: answer.warnings })
     }
+}
+
+/// A scale whose members have their types: a patch may have made anything of it.
+fn canonical(scale: Value) -> Result<Value, Status> {
+    let schema = knarr_catalog::kind("autoscaling", "v1", "Scale")
+        .ok_or_else(|| Status::internal("the catalog has no Scale"))?;
+    let (scale, _) = intake::canonical(&schema, scale, Validation::Ignore)
+        .map_err(|e| Status::bad_request(format!("Scale in version \"v1\" cannot be handled as a Scale: {e}")))?;
+    Ok(scale)
 }
 
 fn patch_scale(kind: knarr_client::PatchKind, target: &Target, scale: &mut Value, patch: &Value) -> Result<(), Status> {

@@ -77,7 +77,7 @@ async fn a_node_touches_only_its_own() {
         let binding = format!(r#"{{"metadata":{{"name":"{name}"}},"target":{{"name":"{node}"}}}}"#);
         admin.ask(&format!("POST {PODS}/{name}/binding"), &binding).await.unwrap();
     }
-    let lab = admin.as_user(User::new("system:node:n1", &["system:nodes", "system:authenticated"]));
+    let lab = admin.with_user(User::new("system:node:n1", &["system:nodes", "system:authenticated"]));
     lab.check(
         "POST /api/v1/nodes",
         r#"{"metadata":{"name":"n1","labels":{"kubernetes.io/os":"linux"}}}"#,

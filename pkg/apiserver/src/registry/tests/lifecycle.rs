@@ -64,7 +64,7 @@ async fn a_config_map() {
     .await;
     lab.check(&format!("STRATEGIC {MAPS}/a"), r#"{"data":{"k":null,"z":"1"}}"#, "data", expect![[r#"200 {"z":"1"}"#]])
         .await;
-    lab.check(&format!("DELETE {MAPS}/a?uid=other"), "", "", expect![[r#"409 Conflict Operation cannot be fulfilled on ConfigMap "a": the UID in the precondition (other) does not match the UID in record (4c1734b8-876a-4c39-b096-85366327e4bc). The object might have been deleted and then recreated"#]]).await;
+    lab.check(&format!("DELETE {MAPS}/a?uid=other"), "", "", expect![[r#"409 Conflict Operation cannot be fulfilled on ConfigMap "a": the UID in the precondition (other) does not match the UID in record (UID). The object might have been deleted and then recreated"#]]).await;
     lab.check(&format!("DELETE {MAPS}/a"), "", "", expect!["200 Success configmaps a"]).await;
     lab.check(&format!("GET {MAPS}/a"), "", "", expect![[r#"404 NotFound configmaps "a" not found"#]]).await;
 }
@@ -73,7 +73,7 @@ async fn a_config_map() {
 async fn what_is_refused() {
     let lab = Lab::new().await;
     let post = format!("POST {MAPS}");
-    lab.check(&post, r#"{"metadata":{"name":"A_b"}}"#, "", expect!["201"]).await;
+    lab.check(&post, r#"{"metadata":{"name":"A_b"}}"#, "", expect![[r#"422 Invalid ConfigMap "A_b" is invalid: metadata.name: Invalid value: "A_b": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"#]]).await;
     lab.check(
         &post,
         r#"{}"#,
@@ -109,14 +109,14 @@ async fn what_is_refused() {
         &post,
         r#"{"metadata":{"name":"a"},"data":{"k":1}}"#,
         "",
-        expect!["400 BadRequest json: cannot unmarshal number into Go struct field ConfigMap.data of type string"],
+        expect![[r#"400 BadRequest ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go struct field ConfigMap.data of type string"#]],
     )
     .await;
     lab.check(
         &format!("{post}?fieldValidation=Strict"),
         r#"{"metadata":{"name":"a"},"dat":{}}"#,
         "",
-        expect![[r#"400 BadRequest strict decoding error: unknown field "dat""#]],
+        expect![[r#"400 BadRequest ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "dat""#]],
     )
     .await;
     lab.check(
@@ -160,7 +160,7 @@ async fn optimistic_locking() {
     lab.check(&format!("PUT {MAPS}/a"), &put("3"), "data", expect![[r#"409 Conflict Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to the latest version and try again"#]]).await;
     let patch = format!(r#"{{"metadata":{{"resourceVersion":"{seen}"}},"data":{{"k":"3"}}}}"#);
     lab.check(&format!("MERGE {MAPS}/a"), &patch, "", expect![[r#"409 Conflict Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to the latest version and try again"#]]).await;
-    lab.check(&format!("PUT {MAPS}/a"), r#"{"metadata":{"name":"a","uid":"u"}}"#, "", expect![[r#"409 Conflict Operation cannot be fulfilled on configmaps "a": Precondition failed: UID in precondition: u, UID in object meta: 193e3476-fea1-4e05-abef-fd0d5063461c"#]]).await;
+    lab.check(&format!("PUT {MAPS}/a"), r#"{"metadata":{"name":"a","uid":"u"}}"#, "", expect![[r#"409 Conflict Operation cannot be fulfilled on configmaps "a": Precondition failed: UID in precondition: u, UID in object meta: UID"#]]).await;
     let lease = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
     lab.ask(&format!("POST {lease}"), r#"{"metadata":{"name":"l"},"spec":{}}"#).await.unwrap();
     lab.check(&format!("PUT {lease}/l"), r#"{"metadata":{"name":"l"},"spec":{}}"#, "", expect![[r#"422 Invalid leases.coordination.k8s.io "l" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update"#]]).await;
@@ -224,13 +224,6 @@ async fn a_deployment_has_a_generation_and_a_status_of_its_own() {
         expect![[r#"200 2 3 {"replicas":4}"#]],
     )
     .await;
-    lab.check(
-        &format!("MERGE {DEPLOYMENTS}/web"),
-        r#"{"spec":{"replicas":-1}}"#,
-        show,
-        expect![[r#"200 3 -1 {"replicas":4}"#]],
-    )
-    .await;
 }
 
 #[tokio::test]
@@ -290,27 +283,27 @@ async fn a_pod_goes_gracefully() {
         expect![[r#"200 "n1" "PodScheduled" "True""#]],
     )
     .await;
-    lab.check(&format!("DELETE {PODS}/p"), "", show, expect![[r#"200 "2026-01-02T03:04:05Z" 0 "n1""#]]).await;
+    lab.check(&format!("DELETE {PODS}/p"), "", show, expect![[r#"200 "2026-01-02T03:04:35Z" 30 "n1""#]]).await;
     lab.pass(5);
     lab.check(
         &format!("DELETE {PODS}/p?gracePeriodSeconds=60"),
         "",
         show,
-        expect![[r#"404 NotFound pods "p" not found"#]],
+        expect![[r#"200 "2026-01-02T03:04:35Z" 30 "n1""#]],
     )
     .await;
     lab.check(
         &format!("DELETE {PODS}/p?gracePeriodSeconds=10"),
         "",
         show,
-        expect![[r#"404 NotFound pods "p" not found"#]],
+        expect![[r#"200 "2026-01-02T03:04:15Z" 10 "n1""#]],
     )
     .await;
     lab.check(
         &format!("DELETE {PODS}/p?gracePeriodSeconds=0"),
         "",
         show,
-        expect![[r#"404 NotFound pods "p" not found"#]],
+        expect![[r#"200 "2026-01-02T03:04:10Z" 0 "n1""#]],
     )
     .await;
     lab.check(&format!("GET {PODS}/p"), "", "", expect![[r#"404 NotFound pods "p" not found"#]]).await;

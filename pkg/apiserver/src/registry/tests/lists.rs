@@ -98,7 +98,9 @@ async fn parameters_that_mean_nothing() {
         ),
         (
             "resourceVersion=x",
-            expect![[r#"400 BadRequest Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax"#]],
+            expect![[
+                r#"400 BadRequest invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax"#
+            ]],
         ),
         (
             "resourceVersion=999999999",
@@ -121,4 +123,31 @@ async fn deleting_a_collection() {
     let lab = filled(&["a1", "a2", "b1"]).await;
     lab.check(&format!("DELETE {MAPS}?labelSelector=first=a"), "", "", expect!["200 [a1 a2]"]).await;
     lab.check(&format!("GET {MAPS}"), "", "", expect!["200 [b1]"]).await;
+}
+
+#[tokio::test]
+async fn pages_that_are_too_old_go_on_inconsistently() {
+    let lab = Lab::remembering(knarr_store::Config { max_events: 3, ..Default::default() });
+    let nodes = "/api/v1/nodes";
+    for name in ["a", "b", "c", "d"] {
+        lab.ask(&format!("POST {nodes}"), &format!(r#"{{"metadata":{{"name":"{name}"}}}}"#)).await.unwrap();
+    }
+    let Body::List(first) = lab.ask(&format!("GET {nodes}?limit=2"), "").await.unwrap().body else { panic!("a list") };
+    for label in ["1", "2", "3", "4"] {
+        let patch = format!(r#"{{"metadata":{{"labels":{{"x":"{label}"}}}}}}"#);
+        lab.ask(&format!("MERGE {nodes}/a"), &patch).await.unwrap();
+    }
+    lab.ask(&format!("DELETE {nodes}/c"), "").await.unwrap();
+    let late = lab.ask(&format!("GET {nodes}?continue={}", first.continue_token), "").await.unwrap_err();
+    expect!["410 Expired The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list."].assert_eq(&format!("{} {} {late}", late.code(), late.reason().word()));
+    let go_on = format!("GET {nodes}?continue={}", late.continue_token());
+    lab.check(&go_on, "", "", expect!["200 [d]"]).await;
+    let exact = format!("GET {nodes}?resourceVersion={}&resourceVersionMatch=Exact", first.revision);
+    lab.check(&exact, "", "", expect!["410 Expired The resourceVersion for the provided list is too old."]).await;
+    let Err(late) = lab.watch(&format!("{nodes}?resourceVersion={}", first.revision)) else { panic!("too old") };
+    expect!["410 Expired The resourceVersion for the provided watch is too old."].assert_eq(&format!(
+        "{} {} {late}",
+        late.code(),
+        late.reason().word()
+    ));
 }

@@ -3,6 +3,7 @@
 mod admission;
 mod lifecycle;
 mod lists;
+mod local;
 mod ownership;
 mod services;
 mod subresources;
@@ -50,6 +51,19 @@ impl Authorizer for Anyone {
     }
 }
 
+/// The least a kind says: names are DNS subdomains, and what runs somewhere gets half a minute.
+struct Simple;
+
+impl knarr_catalog::Hooks for Simple {
+    fn check_name(&self, name: &str) -> Vec<String> {
+        knarr_api::names::dns1123_subdomain(name)
+    }
+
+    fn grace_period(&self, object: &Value, wanted: Option<i64>) -> i64 {
+        if object.str_at(&["spec", "nodeName"]).is_empty() { 0 } else { wanted.unwrap_or(30) }
+    }
+}
+
 /// Tokens that are their own description.
 struct Plain;
 
@@ -83,27 +97,47 @@ impl Lab {
     }
 
     pub(super) fn empty() -> Self {
+        Self::remembering(knarr_store::Config::default())
+    }
+
+    /// With a store of certain bounds.
+    pub(super) fn remembering(config: knarr_store::Config) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("knarr-registry-{}-{n}", std::process::id()));
-        let store = knarr_store::Store::open(&directory, knarr_store::Config::default()).unwrap();
+        let store = knarr_store::Store::open(&directory, config).unwrap();
         let seconds = Arc::new(AtomicI64::new(1_767_323_045)); // 2026-01-02T03:04:05Z
+        let user = User::new("alice", &["system:masters", "system:authenticated"]);
+        let caller = Caller { user: user.into(), manager: "test".into() };
+        Self { registry: Self::open(&store, &seconds), caller, seconds, store, directory }
+    }
+
+    /// As after a restart: another registry over the same store.
+    pub(super) fn restart(&mut self) {
+        self.registry = Self::open(&self.store, &self.seconds);
+    }
+
+    fn open(store: &knarr_store::Store, seconds: &Arc<AtomicI64>) -> Arc<Registry> {
         let clock = seconds.clone();
-        let registry = Registry::new(Parts {
+        let mut resources = knarr_catalog::resources();
+        for resource in &mut resources {
+            if matches!(&*resource.plural, "pods" | "configmaps") {
+                resource.hooks = Arc::new(Simple); // what is tested here is the registry, not the kinds
+            }
+        }
+        Registry::new(Parts {
             store: store.clone(),
-            resources: knarr_catalog::resources(),
+            resources,
             authorizer: Arc::new(Anyone),
             issuer: Arc::new(Plain),
             reviewer: Arc::new(Plain),
             admission: Admission::standard(Arc::new(Anyone)),
             network: ServiceNetwork::default(),
             clock: Arc::new(move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap()),
-        });
-        let user = User::new("alice", &["system:masters", "system:authenticated"]);
-        Self { registry, caller: Caller { user: user.into(), manager: "test".into() }, seconds, store, directory }
+        })
     }
 
-    pub(super) fn as_user(mut self, user: User) -> Self {
+    pub(super) fn with_user(mut self, user: User) -> Self {
         self.caller.user = user.into();
         self
     }

@@ -39,7 +39,21 @@ async fn status_is_owned_through_status() {
         &format!("MERGE {nodes}/n/status?fieldManager=kubelet"),
         status,
         "metadata.managedFields.0.manager metadata.managedFields.0.subresource metadata.managedFields.0.fieldsV1",
-        expect![[r#"200 "test" - {"f:spec":{"f:podCIDR":{}}}"#]],
+        expect![[r#"200 "kubelet" "status" {"f:status":{"f:nodeInfo":{"f:machineID":{}}}}"#]],
     )
     .await;
+}
+
+#[tokio::test]
+async fn owners_are_known_through_every_face() {
+    let lab = Lab::new().await;
+    let core = "/api/v1/namespaces/default/events";
+    let new = "/apis/events.k8s.io/v1/namespaces/default/events";
+    let old = r#"{"apiVersion":"v1","kind":"Event","metadata":{"name":"e"},"message":"m","type":"Normal","reason":"r",
+        "involvedObject":{"kind":"Pod","name":"p","namespace":"default"}}"#;
+    lab.check(&format!("APPLY {core}/e?fieldManager=one"), old, "message", expect![[r#"201 "m""#]]).await;
+    let other = r#"{"apiVersion":"events.k8s.io/v1","kind":"Event","metadata":{"name":"e"},"note":"n"}"#;
+    lab.check(&format!("APPLY {new}/e?fieldManager=two"), other, "", expect![[r#"409 Conflict Apply failed with 1 conflict: conflict with "one": .message"#]]).await;
+    lab.check(&format!("APPLY {new}/e?fieldManager=two&force=true"), other, "note", expect![[r#"200 "n""#]]).await;
+    lab.check(&format!("GET {core}/e"), "", "message", expect![[r#"200 "n""#]]).await;
 }

@@ -104,7 +104,7 @@ async fn updates_keep_what_was_given() {
         &format!("MERGE {SERVICES}/b"),
         r#"{"spec":{"clusterIP":"10.43.0.12"}}"#,
         show,
-        expect![[r#"200 "NodePort" "10.43.0.10" 30080"#]],
+        expect![[r#"422 Invalid Service "b" is invalid: spec.clusterIPs[0]: Invalid value: ["10.43.0.12"]: may not change once set"#]],
     )
     .await;
     lab.check(
@@ -143,4 +143,15 @@ async fn many_at_once_never_share() {
         let port = s.list_at(&["spec", "ports"])[0].get("nodePort").and_then(knarr_api::Value::as_i64).unwrap();
         assert!(seen.insert(s.str_at(&["spec", "clusterIP"]).to_owned()) && seen.insert(port.to_string()));
     }
+}
+
+#[tokio::test]
+async fn a_restart_knows_what_is_taken() {
+    let mut lab = Lab::new().await;
+    let one = service("a", r#""type":"NodePort""#).replace(r#""port":80"#, r#""port":80,"nodePort":30080"#);
+    lab.ask(&format!("POST {SERVICES}"), &one).await.unwrap();
+    lab.restart();
+    lab.check(&format!("POST {SERVICES}"), &one.replace("\"a\"", "\"b\""), "", expect![[r#"422 Invalid Service "b" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated"#]]).await;
+    lab.ask(&format!("DELETE {SERVICES}/a"), "").await.unwrap();
+    lab.check(&format!("POST {SERVICES}"), &one, "spec.type", expect![[r#"201 "NodePort""#]]).await;
 }

@@ -95,5 +95,5 @@ async fn quiet_watches_get_bookmarks_and_end() {
     while let Some(event) = stream.next().await {
         seen.push(format!("{event:?}"));
     }
-    expect![""].assert_eq(&seen.join("\n"));
+    expect!["Ok(Bookmark { revision: 2, initial_events_end: false })"].assert_eq(&seen.join("\n"));
 }

@@ -1,43 +1,22 @@
-//! The columns of a kind that has none of its own.
-
-use std::sync::Arc;
+//! Spans as `kubectl` prints them: the longer, the coarser.
 
 use jiff::Timestamp;
-use knarr_api::Value;
 
-use crate::Column;
-
-/// NAME and AGE.
-pub(super) fn columns() -> Vec<Column> {
-    vec![
-        Column {
-            name: "Name".into(),
-            kind: "string".into(),
-            format: "name".into(),
-            priority: 0,
-            description: "Name of the object, unique among those of its kind and namespace.".into(),
-            cell: Arc::new(|object, _| Value::from(object.str_at(&["metadata", "name"]))),
-        },
-        Column {
-            name: "Age".into(),
-            kind: "string".into(),
-            format: "".into(),
-            priority: 0,
-            description: "Time since the object was created.".into(),
-            cell: Arc::new(|object, now| Value::from(age(object, now))),
-        },
-    ]
+/// Time from a point given as text until now.
+pub(super) fn since(then: &str, now: Timestamp) -> String {
+    match then.parse::<Timestamp>() {
+        Ok(then) => between(then, now),
+        Err(_) => "<unknown>".to_owned(),
+    }
 }
 
-/// The age of an object in two units at most: `45s`, `5m30s`, `3h`, `2d4h`, `1y20d`.
-pub(super) fn age(object: &Value, now: Timestamp) -> String {
-    let Ok(created) = object.str_at(&["metadata", "creationTimestamp"]).parse::<Timestamp>() else {
-        return "<unknown>".to_owned();
-    };
-    span(now.as_second() - created.as_second())
+/// Time between two points.
+pub(super) fn between(from: Timestamp, to: Timestamp) -> String {
+    span((to.as_millisecond() - from.as_millisecond()) / 1000)
 }
 
-fn span(seconds: i64) -> String {
+/// A span in two units at most: `45s`, `5m30s`, `3h`, `2d4h`, `1y20d`.
+pub(super) fn span(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     let pair = |big: i64, unit: &str, small: i64, rest: &str| match small {
         0 => format!("{big}{unit}"),

@@ -1,0 +1,86 @@
+//! The cluster's keys on this server, and the files that are made of them.
+
+use std::{net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use knarr_pki::{Ca, Identity, JoinToken, Leaf, Vault, ca_hash, kubeconfig, random_secret};
+
+use crate::config::Config;
+
+/// What the server shows, signs with and believes.
+pub struct Credentials {
+    /// Signs what servers show: the API, kubelets, the ingress's local certificates.
+    pub server_ca: Ca,
+    /// Signs what clients show.
+    pub client_ca: Ca,
+    /// The API's certificate.
+    pub serving: Identity,
+    /// Key of ServiceAccount tokens, PEM.
+    pub service_key: String,
+}
+
+/// Reads or makes all of it, and writes kubeconfig and token files.
+pub fn prepare(config: &Config, now: Timestamp) -> anyhow::Result<Credentials> {
+    let server = config.paths.data.join("server");
+    let vault = Vault::open(server.join("tls"))?;
+    let born = now.as_second();
+    let server_ca = vault.ca("server-ca", &format!("knarr-server-ca@{born}"), now)?;
+    let client_ca = vault.ca("client-ca", &format!("knarr-client-ca@{born}"), now)?;
+    let serving = vault.leaf("serving-kube-apiserver", &server_ca, &Leaf::server("kube-apiserver", names(config)), now)?;
+    let service_key = vault.secret("service.key", || {
+        let (_, identity) = Ca::create("service-account", now)?;
+        Ok(identity.key)
+    })?;
+    let admin = vault.leaf("client-admin", &client_ca, &Leaf::client("system:admin", &["system:masters"]), now)?;
+    write_kubeconfig(config, &server_ca, &admin)?;
+    write_tokens(config, &vault, &server, server_ca.cert())?;
+    Ok(Credentials { server_ca, client_ca, serving, service_key })
+}
+
+/// Every name and address the API may be called by.
+fn names(config: &Config) -> Vec<String> {
+    let domain = &config.net.domain;
+    let first = config.net.service_cidr.hosts().next().map(IpAddr::V4);
+    let mut names: Vec<String> = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"].map(Into::into).into();
+    names.push(format!("kubernetes.default.svc.{domain}"));
+    names.push(config.node.name.clone());
+    let addresses = [Some(IpAddr::from([127, 0, 0, 1])), Some(config.node.ip), config.node.external_ip, Some(config.api.advertise), first];
+    names.extend(addresses.into_iter().flatten().filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string()));
+    names.extend(config.api.sans.iter().cloned());
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn write_kubeconfig(config: &Config, ca: &Ca, admin: &Identity) -> anyhow::Result<()> {
+    let listen = config.api.listen;
+    let host = if listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
+    let text = kubeconfig(&format!("https://{host}:{}", listen.port()), ca.cert(), admin);
+    let path = &config.paths.kubeconfig;
+    write(path, &text, config.paths.kubeconfig_mode).with_context(|| format!("write the kubeconfig {}", path.display()))
+}
+
+/// `token` for servers, `node-token` a link to it, as scripts expect.
+fn write_tokens(config: &Config, vault: &Vault, server: &Path, ca: &str) -> anyhow::Result<()> {
+    let chosen = config.token.clone();
+    let secret = vault.secret("../token-secret", || chosen.map_or_else(random_secret, Ok))?;
+    let token = JoinToken { ca_hash: Some(ca_hash(ca)), user: "server".to_owned(), secret };
+    write(&server.join("token"), &format!("{token}\n"), 0o600).context("write the join token")?;
+    let link = server.join("node-token");
+    if std::fs::symlink_metadata(&link).is_err() {
+        std::os::unix::fs::symlink("token", &link).context("link the node token")?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, "")?;
+    std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(mode))?;
+    std::fs::write(&beside, text)?;
+    std::fs::rename(&beside, path)
+}

@@ -1,0 +1,174 @@
+//! A session: what every exec and attach protocol ends in.
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Outcome, PIPE, Pipe, exec::copy};
+
+/// Which streams were asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Standard input.
+    pub stdin: bool,
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error; a terminal has none of its own.
+    pub stderr: bool,
+    /// Whether there is a terminal, and so sizes of it.
+    pub tty: bool,
+}
+
+/// The size of a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Size {
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+}
+
+/// Sizes that wait. When there are more, the newest is lost; a terminal being dragged sends another at once.
+const SIZES: usize = 16;
+
+/// The serving side: reads what the client types, writes what the command says, and finishes with its outcome.
+#[derive(Debug)]
+pub struct Session {
+    /// To read from.
+    pub stdin: Option<Pipe>,
+    /// To write to.
+    pub stdout: Option<Pipe>,
+    /// To write to.
+    pub stderr: Option<Pipe>,
+    /// New sizes of the terminal; ends with the connection.
+    pub resize: mpsc::Receiver<Size>,
+    outcome: oneshot::Sender<Outcome>,
+}
+
+impl Session {
+    /// Ends the session: what was written goes out first, then the outcome. Streams taken out of the session must have been
+    /// dropped by then.
+    pub fn finish(self, outcome: Outcome) {
+        let Self { stdin, stdout, stderr, resize, outcome: tx } = self;
+        drop((stdin, stdout, stderr, resize));
+        // The client may have gone.
+        let _ = tx.send(outcome);
+    }
+}
+
+/// The asking side: writes what the user types, reads what the command says, and learns the outcome.
+#[derive(Debug)]
+pub struct ClientSession {
+    /// To write to; dropping it is end of input.
+    pub stdin: Option<Pipe>,
+    /// To read from.
+    pub stdout: Option<Pipe>,
+    /// To read from.
+    pub stderr: Option<Pipe>,
+    /// New sizes of the terminal.
+    pub resize: mpsc::Sender<Size>,
+    outcome: oneshot::Receiver<Outcome>,
+}
+
+impl ClientSession {
+    /// How it ended; waits for the end.
+    pub async fn outcome(self) -> Outcome {
+        let Self { stdin, stdout, stderr, resize, outcome } = self;
+        let end = outcome.await.unwrap_or_else(|_| Outcome::failure("the connection to the command was lost"));
+        drop((stdin, stdout, stderr, resize));
+        end
+    }
+}
+
+/// The driver's side of a session, whichever direction it has.
+#[derive(Debug)]
+pub(crate) struct Ends<R, O> {
+    pub(crate) stdin: Option<Pipe>,
+    pub(crate) stdout: Option<Pipe>,
+    pub(crate) stderr: Option<Pipe>,
+    pub(crate) resize: R,
+    pub(crate) outcome: O,
+}
+
+/// What drives a [`Session`].
+pub(crate) type ServerEnds = Ends<mpsc::Sender<Size>, oneshot::Receiver<Outcome>>;
+/// What drives a [`ClientSession`].
+pub(crate) type ClientEnds = Ends<mpsc::Receiver<Size>, oneshot::Sender<Outcome>>;
+
+type Two = (Option<Pipe>, Option<Pipe>);
+
+fn pipe(wanted: bool) -> Two {
+    if wanted {
+        let (a, b) = tokio::io::duplex(PIPE);
+        (Some(a), Some(b))
+    } else {
+        (None, None)
+    }
+}
+
+impl Options {
+    /// Whether there is an own stream for errors.
+    pub(crate) fn has_stderr(&self) -> bool {
+        self.stderr && !self.tty
+    }
+
+    pub(crate) fn server(&self) -> (Session, ServerEnds) {
+        let [(stdin, a), (stdout, b), (stderr, c)] = [pipe(self.stdin), pipe(self.stdout), pipe(self.has_stderr())];
+        let (size, resize) = mpsc::channel(SIZES);
+        let (tx, rx) = oneshot::channel();
+        let ends = Ends { stdin: a, stdout: b, stderr: c, resize: size, outcome: rx };
+        (Session { stdin, stdout, stderr, resize, outcome: tx }, ends)
+    }
+
+    pub(crate) fn client(&self) -> (ClientSession, ClientEnds) {
+        let [(stdin, a), (stdout, b), (stderr, c)] = [pipe(self.stdin), pipe(self.stdout), pipe(self.has_stderr())];
+        let (resize, size) = mpsc::channel(SIZES);
+        let (tx, rx) = oneshot::channel();
+        let ends = Ends { stdin: a, stdout: b, stderr: c, resize: size, outcome: tx };
+        (ClientSession { stdin, stdout, stderr, resize, outcome: rx }, ends)
+    }
+}
+
+/// Joins a client's session with the one that serves it, until the command ends or the client goes away.
+pub async fn splice(mut client: Session, mut server: ClientSession) {
+    let input = copy(client.stdin.take(), server.stdin.take());
+    let output = copy(server.stdout.take(), client.stdout.take());
+    let errors = copy(server.stderr.take(), client.stderr.take());
+    let (resize, mut sizes) = (server.resize.clone(), std::mem::replace(&mut client.resize, mpsc::channel(1).1));
+    let terminal = async {
+        while let Some(size) = sizes.recv().await {
+            let _ = resize.try_send(size);
+        }
+    };
+    // The end of input or of sizes is no end of the session; the outcome is, once all output is through.
+    let work = async {
+        tokio::join!(output, errors);
+        server.outcome().await
+    };
+    let never = async {
+        tokio::join!(input, terminal);
+        std::future::pending::<()>().await;
+    };
+    let gone = client.outcome_gone();
+    let outcome = tokio::select! {
+        outcome = work => Some(outcome),
+        () = never => None,
+        () = gone => None,
+    };
+    if let Some(outcome) = outcome {
+        client.finish(outcome);
+    }
+}
+
+impl Session {
+    /// Resolves when the connection is gone.
+    fn outcome_gone(&mut self) -> impl Future<Output = ()> {
+        // `closed` borrows; a poll function lets the session be used after it was dropped.
+        std::future::poll_fn(|cx| self.outcome.poll_closed(cx))
+    }
+
+    /// Resolves when the client is gone: nobody will see the outcome.
+    pub async fn client_gone(&mut self) {
+        self.outcome_gone().await;
+    }
+}
