@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 use ipnet::Ipv4Net;
-use knarr_client::{Api, Cache, Key, Selection, resources};
+use knarr_client::{Api, Cache, Selection, resources};
 use knarr_cri::containerd::{Containerd, Settings, may_lower_oom_score};
 use knarr_daemon::{Stop, Tasks};
 use knarr_network::{Host, HostConfig};
@@ -100,9 +100,6 @@ pub async fn start(plane: &ControlPlane, config: &Config, tasks: &Tasks) -> Resu
             })
         });
     }
-    if !config.disabled.contains(&Component::Ingress) {
-        crate::edge::start_ingress(plane, config, tasks).await?;
-    }
     Ok(())
 }
 
@@ -159,9 +156,6 @@ async fn network(plane: &ControlPlane, api: &Arc<dyn Api>, config: &Config, task
         .await
         .map_err(|e| anyhow::anyhow!(knarr_daemon::chain(&e)))?;
     tracing::info!(pods = %cidr, "the pod network is set up");
-    if !config.disabled.contains(&Component::Dns) {
-        crate::edge::start_dns(plane, config, IpAddr::V4(host.address()), cidr, tasks).await?;
-    }
     Ok(())
 }
 
@@ -176,9 +170,10 @@ async fn pod_cidr(api: &Arc<dyn Api>, node: &str, tasks: &Tasks) -> Ipv4Net {
             found.send_replace(change.new.map(|c| **c));
         })
     });
-    match answer.wait_for(Option::is_some).await {
-        Ok(cidr) => cidr.expect("waited for it"),
-        Err(_) => std::future::pending().await, // the informer was stopped, and so are we
+    let found = answer.wait_for(Option::is_some).await.ok().and_then(|found| *found);
+    match found {
+        Some(cidr) => cidr,
+        None => std::future::pending().await, // the informer was stopped, and so are we
     }
 }
 

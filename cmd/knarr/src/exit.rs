@@ -46,6 +46,12 @@ impl From<anyhow::Error> for Fatal {
     }
 }
 
+impl From<knarr_kubelet::ConfigError> for Fatal {
+    fn from(e: knarr_kubelet::ConfigError) -> Self {
+        Self::usage(e.to_string(), "correct the flags of the node")
+    }
+}
+
 impl fmt::Display for Fatal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "knarr: {} — {}", self.what, self.mend)

@@ -3,7 +3,7 @@
 //! Names and meanings are k3s's, so that unit files, cloud-init snippets and habits carry over.
 
 /// What `knarr --version` prints.
-pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"), "+knarr1");
+pub const VERSION: &str = knarr_apiserver::VERSION;
 
 /// Which command reads the flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

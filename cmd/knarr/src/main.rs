@@ -3,13 +3,32 @@
 //! This crate turns arguments into a checked configuration and puts the components together; it contains no logic of
 //! a cluster. Started by a container runtime (`CNI_COMMAND` is set) it is the CNI plugin.
 
+mod agent;
+mod component;
 mod config;
+mod credentials;
+mod dialer;
+mod edge;
 mod exit;
 mod flags;
 mod host;
 mod input;
+mod node;
+mod notify;
+mod pid;
+mod preflight;
+mod roles;
+mod server;
+mod uninstall;
 
-fn main() -> std::process::ExitCode {
+use std::process::ExitCode;
+
+use flags::Role;
+
+fn main() -> ExitCode {
+    if knarr_network::cni::is_plugin() {
+        return knarr_network::cni::main();
+    }
     exit::report(run())
 }
 
@@ -18,9 +37,14 @@ fn run() -> Result<(), exit::Fatal> {
     let command = args.next().unwrap_or_default();
     match command.to_str().unwrap_or_default() {
         "server" => {
-            let input = input::read(flags::Role::Server, args)?;
-            let _config = config::check(&input)?;
-            Ok(())
+            let config = configure(args)?;
+            preflight::check(&config)?;
+            let _claim = pid::claim(&config.paths.run)?;
+            runtime()?.block_on(server::run(config))
+        }
+        "uninstall" => {
+            let config = configure(args)?;
+            runtime()?.block_on(uninstall::run(&config))
         }
         "--version" | "-v" | "version" => {
             println!("knarr version {}", flags::VERSION);
@@ -32,4 +56,21 @@ fn run() -> Result<(), exit::Fatal> {
         }
         other => Err(exit::Fatal::usage(format!("there is no command {other:?}"), "run `knarr help`")),
     }
+}
+
+fn configure(args: impl Iterator<Item = std::ffi::OsString>) -> Result<config::Config, exit::Fatal> {
+    let input = input::read(Role::Server, args)?;
+    let config = config::check(&input)?;
+    knarr_daemon::telemetry::init(if config.debug { "debug,hyper=info,h2=info,tower=info" } else { "info" });
+    for warning in &input.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(config)
+}
+
+/// Two workers serve a small machine as well as more would, and each costs memory.
+fn runtime() -> Result<tokio::runtime::Runtime, exit::Fatal> {
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+    runtime.map_err(|e| exit::Fatal::host(format!("cannot start threads: {e}"), "raise the limits of this process"))
 }

@@ -48,12 +48,7 @@ pub async fn start(
 fn kubelet_config(config: &Config) -> KubeletConfig {
     let node = &config.node;
     let mut labels: std::collections::BTreeMap<String, String> = node.labels.iter().cloned().collect();
-    for (key, value) in [
-        ("node-role.kubernetes.io/control-plane", "true"),
-        ("node.kubernetes.io/instance-type", "knarr"),
-    ] {
-        labels.entry(key.to_owned()).or_insert_with(|| value.to_owned());
-    }
+    labels.entry("node.kubernetes.io/instance-type".to_owned()).or_insert_with(|| "knarr".to_owned());
     let taint = |(key, value, effect): &(String, String, String)| Taint {
         key: key.clone(),
         value: value.clone(),

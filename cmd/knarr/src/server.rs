@@ -26,6 +26,7 @@ use crate::{
     dialer::Dialer,
     exit::Fatal,
     notify::notify,
+    roles,
 };
 
 /// How long all tasks together have to stop.
@@ -47,17 +48,12 @@ pub async fn run(config: Config) -> Result<(), Fatal> {
             component::keep("controllers", stop, async move |tasks| plane.controllers(&config, &ca, tasks))
         });
     }
+    roles::start(&plane, &config.node.name, &tasks);
     if !config.disabled.contains(&Component::Scheduler) {
         let plane = plane.clone();
         tasks.spawn("scheduler", move |stop| {
             component::keep("scheduler", stop, async move |tasks| plane.scheduler(tasks))
         });
-    }
-    if !config.disabled.contains(&Component::Ingress) {
-        agent::issue_certificates(&plane, &config, credentials.server_ca, &tasks);
-    }
-    if !config.disabled.contains(&Component::Dns) {
-        agent::register_dns(&plane, &config, &tasks);
     }
     if !config.disabled.contains(&Component::Agent) {
         agent::start(&plane, &config, &tasks).await?;
@@ -193,7 +189,7 @@ impl ControlPlane {
                 cluster_cidr: config.net.cluster_cidr,
                 node_prefix: 24,
                 root_ca: ca.to_owned(),
-                resources: deletable(&self.registry),
+                resources: deletable(),
             }),
         };
         knarr_controllers::start(&cx, tasks);
@@ -210,10 +206,10 @@ impl ControlPlane {
 }
 
 /// The resources whose objects can be deleted, under their storage version.
-fn deletable(registry: &Registry) -> Vec<Resource> {
+fn deletable() -> Vec<Resource> {
     use knarr_catalog::Verbs;
-    let set = registry.resources();
-    let resources = set.builtin().iter().filter(|r| r.stored && r.verbs.has(Verbs::DELETE.and(Verbs::LIST).and(Verbs::WATCH)));
+    let all = knarr_catalog::resources();
+    let resources = all.iter().filter(|r| r.stored && r.verbs.has(Verbs::DELETE.and(Verbs::LIST).and(Verbs::WATCH)));
     resources
         .map(|r| {
             let face = &r.faces[0];

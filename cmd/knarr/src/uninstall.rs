@@ -45,6 +45,10 @@ pub async fn run(config: &Config) -> Result<(), Fatal> {
             _ => {}
         }
     }
+    // The runtime's CNI library keeps results in a place of its own; other runtimes may use it too.
+    for dir in ["/var/lib/cni/results", "/var/lib/cni/cache", "/var/lib/cni"] {
+        let _ = std::fs::remove_dir(dir);
+    }
     if left.is_empty() {
         println!("knarr is gone from this host");
         return Ok(());

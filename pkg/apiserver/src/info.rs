@@ -148,7 +148,7 @@ fn wants_watch(query: &Query) -> bool {
 }
 
 /// The name that `metadata.name=x` asks for, if the selector does and x can stand in a path.
-fn selected_name(selector: &str) -> Option<String> {
+pub(crate) fn selected_name(selector: &str) -> Option<String> {
     let value = selector.split(',').find_map(|term| {
         let (key, value) = term.split_once('=')?;
         (key == "metadata.name").then(|| value.strip_prefix('=').unwrap_or(value))

@@ -12,6 +12,7 @@ use knarr_client::{Api, EventStream, List, Reply, Request};
 
 use crate::{
     Attributes, Authorizer, Caller, Decision,
+    info::selected_name,
     registry::{Answer, Body, Registry},
 };
 
@@ -31,6 +32,8 @@ impl LocalApi {
 
     fn authorize(&self, request: &Request) -> Result<(), Status> {
         let r = &request.resource;
+        // A collection narrowed to one name is a question about that object, as it is over HTTP.
+        let selected = request.name.is_empty().then(|| selected_name(&request.options.field_selector)).flatten();
         let attributes = Attributes {
             verb: request.verb.word(),
             group: &r.group,
@@ -38,7 +41,7 @@ impl LocalApi {
             resource: &r.plural,
             subresource: &request.subresource,
             namespace: &request.namespace,
-            name: &request.name,
+            name: selected.as_deref().unwrap_or(&request.name),
             path: "",
             field_selector: &request.options.field_selector,
         };

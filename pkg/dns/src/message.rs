@@ -114,7 +114,11 @@ pub(crate) fn encode(mut reply: Message, limit: usize) -> Vec<u8> {
                 continue;
             }
             (_, authorities, answers) => {
-                if authorities.is_empty() || !answers.is_empty() { answers } else { authorities }
+                if authorities.is_empty() || !answers.is_empty() {
+                    answers
+                } else {
+                    authorities
+                }
             }
         };
         if rest.is_empty() {

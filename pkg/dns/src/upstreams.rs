@@ -90,7 +90,12 @@ impl Upstreams {
         }
         servers.retain(|s| !own.contains(&s.ip()) && !s.ip().is_unspecified());
         let mut seen = Vec::new();
-        servers.retain(|s| !seen.contains(s) && { seen.push(*s); true });
+        servers.retain(|s| {
+            !seen.contains(s) && {
+                seen.push(*s);
+                true
+            }
+        });
         servers.truncate(MAX_SERVERS);
         servers
     }

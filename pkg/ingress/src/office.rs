@@ -12,9 +12,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use knarr_api::{Reason, Status, value};
+use knarr_api::{Reason, Status, Value, value};
 use knarr_client::{
-    Api, ApiExt as _, Cache, Key, Selection,
+    Api, ApiExt as _, Cache, Selection,
     events::{Recorder, Type},
     resources,
 };
@@ -141,7 +141,7 @@ impl Office {
     async fn status(&self, view: &View, table: &Table, addresses: &[String]) -> Result<(), OfficeError> {
         let mut result = Ok(());
         for key in plan::stale(view, table, addresses) {
-            let ingress: knarr_api::Value = addresses.iter().map(|ip| value!({ "ip": ip.as_str() })).collect();
+            let ingress = Value::Array(addresses.iter().map(|ip| value!({ "ip": ip.as_str() })).collect());
             let body = value!({ "status": { "loadBalancer": { "ingress": ingress } } });
             let written = self.api.merge(&resources::INGRESSES, &key.namespace, &key.name, "status", body).await;
             result = result.and(written_or_gone(written.map(drop), || format!("status of Ingress {key}")));

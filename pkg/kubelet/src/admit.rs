@@ -23,7 +23,10 @@ pub(crate) fn admit(new: &Pod, others: &[&Pod], max_pods: u32, machine: &Machine
     if used >= max_pods {
         return Err(refusal("pods", 1, i64::from(used), i64::from(max_pods)));
     }
-    let checks = [("cpu", machine.milli_cpu, quantity::milli as fn(&_) -> i64), ("memory", machine.allocatable_memory, quantity::value)];
+    let checks = [
+        ("cpu", machine.milli_cpu, quantity::milli as fn(&_) -> i64),
+        ("memory", machine.allocatable_memory, quantity::value),
+    ];
     for (name, capacity, read) in checks {
         let asks = request(new, name, read);
         let used: i64 = active.iter().map(|p| request(p, name, read)).sum();
@@ -33,7 +36,8 @@ pub(crate) fn admit(new: &Pod, others: &[&Pod], max_pods: u32, machine: &Machine
     }
     let ports = host_ports(new);
     if active.iter().any(|p| host_ports(p).iter().any(|port| ports.contains(port))) {
-        let message = "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports";
+        let message =
+            "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports";
         return Err(Refusal { reason: "NodePorts".to_owned(), message: message.to_owned() });
     }
     Ok(())
@@ -94,7 +98,10 @@ mod tests {
         let refused = admit(&b, &[&a], 2, &machine).unwrap_err();
         assert_eq!(
             (refused.reason.as_str(), refused.message.as_str()),
-            ("OutOfcpu", "Pod was rejected: Node didn't have enough resource: cpu, requested: 600, used: 600, capacity: 1000")
+            (
+                "OutOfcpu",
+                "Pod was rejected: Node didn't have enough resource: cpu, requested: 600, used: 600, capacity: 1000"
+            )
         );
         assert_eq!(admit(&c, &[&a], 2, &machine).unwrap_err().reason, "NodePorts");
         assert_eq!(admit(&c, &[&a], 1, &machine).unwrap_err().reason, "OutOfpods");

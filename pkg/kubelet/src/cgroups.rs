@@ -112,7 +112,8 @@ impl Cgroups {
                         set(&dir, file, &value)?;
                     }
                 }
-                if let (Qos::BestEffort, Some(tree), Some(parent)) = (qos, trees.get("cpu"), Path::new(&group).parent()) {
+                if let (Qos::BestEffort, Some(tree), Some(parent)) = (qos, trees.get("cpu"), Path::new(&group).parent())
+                {
                     set(&below(tree, &parent.to_string_lossy()), "cpu.shares", "2")?;
                 }
             }
@@ -234,11 +235,8 @@ fn delegate(tree: &Path, group: &str) -> io::Result<()> {
     for part in group.trim_matches('/').split('/') {
         let available = fs::read_to_string(dir.join("cgroup.controllers")).unwrap_or_default();
         let wanted = ["cpu", "cpuset", "io", "memory", "pids", "hugetlb"];
-        let on: Vec<String> = available
-            .split_whitespace()
-            .filter(|c| wanted.contains(c))
-            .map(|c| format!("+{c}"))
-            .collect();
+        let on: Vec<String> =
+            available.split_whitespace().filter(|c| wanted.contains(c)).map(|c| format!("+{c}")).collect();
         if !on.is_empty() {
             set(&dir, "cgroup.subtree_control", &on.join(" "))?;
         }

@@ -111,7 +111,9 @@ async fn images(shared: &Shared, unused: &mut BTreeMap<String, u32>) -> Result<(
         .flat_map(|c| [c.image_ref, c.image_id, c.image.unwrap_or_default().image])
         .collect();
     let images = shared.runtime.list_images(None).await?;
-    let is_used = |i: &v1::Image| i.pinned || used.contains(&i.id) || i.repo_digests.iter().chain(&i.repo_tags).any(|n| used.contains(n));
+    let is_used = |i: &v1::Image| {
+        i.pinned || used.contains(&i.id) || i.repo_digests.iter().chain(&i.repo_tags).any(|n| used.contains(n))
+    };
     let mut seen = BTreeMap::new();
     for image in images.iter().filter(|i| !is_used(i)) {
         seen.insert(image.id.clone(), unused.get(&image.id).copied().unwrap_or(0).saturating_add(1));

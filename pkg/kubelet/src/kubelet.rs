@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use knarr_client::{Api, Cache, Selection, events::{EventWriter, Recorder}, resources::SERVICES};
+use knarr_client::{
+    Api, Cache, Selection,
+    events::{EventWriter, Recorder},
+    resources::SERVICES,
+};
 use knarr_cri::{Runtime, events::Event};
 use knarr_daemon::{Crowd, Stop, Tasks};
 use tokio::sync::{Notify, mpsc};
@@ -86,8 +90,7 @@ impl Kubelet {
     ) -> Result<Self, KubeletError> {
         config.check()?;
         for path in [&config.root.join("pods"), &config.pod_logs, &config.container_logs] {
-            std::fs::create_dir_all(path)
-                .map_err(|source| KubeletError::Directory { path: path.clone(), source })?;
+            std::fs::create_dir_all(path).map_err(|source| KubeletError::Directory { path: path.clone(), source })?;
         }
         let config = Arc::new(config);
         let registry = Arc::new(Registry::default());

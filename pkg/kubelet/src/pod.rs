@@ -140,10 +140,7 @@ pub(crate) fn is_deleting(pod: &Pod) -> bool {
 
 /// Seconds the pod may take to end: of its deletion, else of its spec.
 pub(crate) fn grace(pod: &Pod) -> i64 {
-    pod.metadata
-        .deletion_grace_period_seconds
-        .or(spec(pod).termination_grace_period_seconds)
-        .unwrap_or(30)
+    pod.metadata.deletion_grace_period_seconds.or(spec(pod).termination_grace_period_seconds).unwrap_or(30)
 }
 
 /// Whether the status says that the pod has ended for good.

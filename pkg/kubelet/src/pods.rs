@@ -83,7 +83,11 @@ impl Pods {
     }
 
     /// Passes the runtime's events on until stopped. Starts are our own doing and wake nobody.
-    pub(crate) async fn events(self: Arc<Self>, mut events: mpsc::Receiver<Event>, stop: Stop) -> Result<(), knarr_daemon::Error> {
+    pub(crate) async fn events(
+        self: Arc<Self>,
+        mut events: mpsc::Receiver<Event>,
+        stop: Stop,
+    ) -> Result<(), knarr_daemon::Error> {
         loop {
             let event = tokio::select! {
                 event = events.recv() => event,

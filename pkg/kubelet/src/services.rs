@@ -1,7 +1,7 @@
 //! Services as pods learn of them through their environment: a small projection of all of them.
 
-use serde::Deserialize;
 use knarr_api::Object;
+use serde::Deserialize;
 
 use crate::translate::{Service, ServicePort};
 

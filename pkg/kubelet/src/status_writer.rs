@@ -126,9 +126,9 @@ impl StatusWriter {
 
     /// Whether nothing is left to do for this pod.
     async fn write(&self, uid: &str) -> bool {
-        let Some((namespace, name, have, want)) = self.entries.lock().get(uid).map(|e| {
-            (e.namespace.clone(), e.name.clone(), e.have.clone(), e.want.clone())
-        }) else {
+        let Some((namespace, name, have, want)) =
+            self.entries.lock().get(uid).map(|e| (e.namespace.clone(), e.name.clone(), e.have.clone(), e.want.clone()))
+        else {
             return true;
         };
         let result = match patch(&have, &want, &OWNED) {
@@ -137,7 +137,8 @@ impl StatusWriter {
                 let mut body = value!({ "metadata": { "uid": uid } });
                 body.set(&["status"], change);
                 let verb = Verb::Patch(PatchKind::Strategic);
-                let request = Request::new(verb, &PODS).namespace(&namespace).name(&name).subresource("status").body(body);
+                let request =
+                    Request::new(verb, &PODS).namespace(&namespace).name(&name).subresource("status").body(body);
                 self.api.call(request).await.map(drop)
             }
         };

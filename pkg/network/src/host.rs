@@ -12,7 +12,7 @@ use knarr_nft::{Nft, NftError};
 
 use crate::{
     Ipam,
-    cni::Conf,
+    cni::{Conf, LOOPBACK},
     link::{LinkError, Netlink},
 };
 
@@ -81,9 +81,11 @@ impl Host {
         fs::create_dir_all(&config.cni_bin).map_err(file("create", &config.cni_bin))?;
         fs::create_dir_all(&config.ipam_dir).map_err(file("create", &config.ipam_dir))?;
         fs::create_dir_all(&config.cni_conf).map_err(file("create", &config.cni_conf))?;
-        let plugin = config.cni_bin.join(PLUGIN);
-        let _ = fs::remove_file(&plugin);
-        std::os::unix::fs::symlink(&config.binary, &plugin).map_err(file("link", &plugin))?;
+        for name in [PLUGIN, LOOPBACK] {
+            let plugin = config.cni_bin.join(name);
+            let _ = fs::remove_file(&plugin);
+            std::os::unix::fs::symlink(&config.binary, &plugin).map_err(file("link", &plugin))?;
+        }
         let conf = config.cni_conf.join("10-knarr.conflist");
         fs::write(&conf, conflist(&config)).map_err(file("write", &conf))?;
 

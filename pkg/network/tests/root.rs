@@ -51,6 +51,9 @@ ip address add 10.42.0.1/32 dev lo
 in_pod $a ping -c 1 -W 2 10.42.0.3
 in_pod $a ping -c 1 -W 2 10.42.0.1
 ping -c 1 -W 2 10.42.0.2
+loop='{"cniVersion":"0.3.1","name":"lo","type":"loopback"}'
+echo "$loop" | CNI_COMMAND=ADD CNI_CONTAINERID=one CNI_NETNS=/proc/$a/ns/net CNI_IFNAME=lo $CNI | grep -q 127.0.0.1/8
+in_pod $a ping -c 1 -W 2 127.0.0.1
 plugin DEL one $a; plugin DEL one $a; plugin DEL two $b
 test -z "$(ip -o link | grep ' kn')"
 test -z "$(ip route | grep 10.42)"

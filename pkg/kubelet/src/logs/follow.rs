@@ -2,30 +2,21 @@
 
 use std::{
     io,
-    os::{
-        fd::{AsFd, AsRawFd, RawFd},
-        unix::fs::MetadataExt,
-    },
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::Path,
     time::Duration,
 };
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use tokio::{fs::File, io::unix::AsyncFd};
+use tokio::{fs::File, net::unix::pipe::Receiver};
 
 /// However quiet the file is, so often somebody looks whether the container still runs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-struct Handle(Inotify);
-
-impl AsRawFd for Handle {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
-}
-
 /// Waits for changes beside one file.
-pub(super) struct Follower(AsyncFd<Handle>);
+///
+/// To the event loop an inotify descriptor is like the reading end of a pipe: readable, and read without blocking.
+pub(super) struct Follower(Receiver);
 
 impl Follower {
     /// From now on no change is missed.
@@ -38,7 +29,7 @@ impl Follower {
             | AddWatchFlags::IN_MOVED_TO
             | AddWatchFlags::IN_DELETE;
         inotify.add_watch(dir, flags)?;
-        Ok(Self(AsyncFd::new(Handle(inotify))?))
+        Ok(Self(Receiver::from_owned_fd_unchecked(OwnedFd::from(inotify))?))
     }
 
     /// Waits until something happened in the directory, or for a while.
@@ -46,10 +37,10 @@ impl Follower {
         match tokio::time::timeout(PATIENCE, self.0.readable()).await {
             Err(_) => Ok(()),
             Ok(ready) => {
-                let mut ready = ready?;
+                ready?;
                 // What it was does not matter; reading empties the queue.
-                while ready.get_inner().0.read_events().is_ok_and(|events| !events.is_empty()) {}
-                ready.clear_ready();
+                let mut events = [0; 4096];
+                while self.0.try_read(&mut events).is_ok_and(|n| n > 0) {}
                 Ok(())
             }
         }
@@ -64,4 +55,3 @@ impl Follower {
         File::open(path).await.ok()
     }
 }
-

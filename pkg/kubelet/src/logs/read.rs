@@ -1,9 +1,6 @@
 //! Reading a log to its end, and on while it grows.
 
-use std::{
-    io,
-    path::Path,
-};
+use std::{io, path::Path};
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
@@ -182,7 +179,6 @@ async fn tail_start(file: &mut File, lines: u64) -> io::Result<u64> {
     Ok(0)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,8 +214,11 @@ mod tests {
         check(LogOptions { limit: Some(5), ..all.clone() }, "one\nt").await;
         check(LogOptions { stdout: Some(false), ..all.clone() }, "two\n").await;
         check(LogOptions { since: "2026-01-01T00:00:03Z".parse().ok(), ..all.clone() }, "three\n").await;
-        check(LogOptions { timestamps: true, tail: Some(3), ..all.clone() },
-            "2026-01-01T00:00:02Z two\n2026-01-01T00:00:03Z three\n").await;
+        check(
+            LogOptions { timestamps: true, tail: Some(3), ..all.clone() },
+            "2026-01-01T00:00:02Z two\n2026-01-01T00:00:03Z three\n",
+        )
+        .await;
         check(LogOptions { follow: true, ..all }, "one\ntwo\nthree\n").await;
     }
 
@@ -228,7 +227,7 @@ mod tests {
         let dir = crate::testutil::TempDir::new("follow");
         let path = dir.path().join("0.log");
         std::fs::write(&path, "2026-01-01T00:00:01Z stdout F one\n").unwrap();
-        struct Writer(PathBuf, String);
+        struct Writer(std::path::PathBuf, String);
         impl Sink for Writer {
             async fn send(&mut self, piece: Bytes) -> bool {
                 use std::io::Write;

@@ -62,10 +62,8 @@ async fn rotate(shared: &Shared, id: &str, path: PathBuf) -> io::Result<()> {
 fn surplus(path: &Path, keep: usize) -> Vec<PathBuf> {
     let Some(stem) = path.file_name().and_then(|n| n.to_str()).map(|n| format!("{n}.")) else { return Vec::new() };
     let entries = path.parent().and_then(|dir| std::fs::read_dir(dir).ok()).into_iter().flatten().flatten();
-    let mut old: Vec<PathBuf> = entries
-        .filter(|e| e.file_name().to_str().is_some_and(|n| n.starts_with(&stem)))
-        .map(|e| e.path())
-        .collect();
+    let mut old: Vec<PathBuf> =
+        entries.filter(|e| e.file_name().to_str().is_some_and(|n| n.starts_with(&stem))).map(|e| e.path()).collect();
     old.sort();
     old.truncate(old.len().saturating_sub(keep));
     old

@@ -112,7 +112,8 @@ fn huge_pages() -> BTreeMap<String, i64> {
     for entry in fs::read_dir("/sys/kernel/mm/hugepages").into_iter().flatten().flatten() {
         let name = entry.file_name();
         let size = name.to_str().and_then(|n| n.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse::<i64>().ok());
-        let count = fs::read_to_string(entry.path().join("nr_hugepages")).ok().and_then(|t| t.trim().parse::<i64>().ok());
+        let count =
+            fs::read_to_string(entry.path().join("nr_hugepages")).ok().and_then(|t| t.trim().parse::<i64>().ok());
         if let (Some(kib), Some(count)) = (size, count) {
             let name = match kib {
                 k if k % (1 << 20) == 0 => format!("hugepages-{}Gi", k >> 20),
@@ -127,9 +128,10 @@ fn huge_pages() -> BTreeMap<String, i64> {
 
 /// The runtime's version as a Node tells it.
 pub(super) fn runtime_version(version: Option<&v1::VersionResponse>) -> String {
-    version.map_or_else(|| "containerd://Unknown".to_owned(), |v| {
-        format!("{}://{}", v.runtime_name, v.runtime_version.trim_start_matches('v'))
-    })
+    version.map_or_else(
+        || "containerd://Unknown".to_owned(),
+        |v| format!("{}://{}", v.runtime_name, v.runtime_version.trim_start_matches('v')),
+    )
 }
 
 #[cfg(test)]

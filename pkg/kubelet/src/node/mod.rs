@@ -21,7 +21,10 @@ use knarr_cri::Runtime;
 use knarr_daemon::{Backoff, Stop};
 use tokio::sync::Notify;
 
-use crate::{config::Config, tree::{patch, tree}};
+use crate::{
+    config::Config,
+    tree::{patch, tree},
+};
 
 pub(crate) use lease::renew;
 pub(crate) use machine::{Host, machine};
@@ -52,7 +55,7 @@ impl NodeKeeper {
             match tried {
                 Ok(node) => break node,
                 Err(e) => {
-                    tracing::debug!(error = %e, "the node is not registered yet");
+                    tracing::warn!(error = %e, "the node is not registered yet");
                     tokio::select! {
                         () = tokio::time::sleep(backoff.next_delay()) => {}
                         () = stop.cancelled() => return Ok(()),

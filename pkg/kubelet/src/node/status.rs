@@ -187,7 +187,9 @@ fn readiness(health: &Result<v1::StatusResponse, String>) -> (bool, String) {
         Err(e) => return (false, format!("container runtime is down: {e}")),
     };
     let conditions = status.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
-    for (kind, what) in [("RuntimeReady", "container runtime not ready"), ("NetworkReady", "container runtime network not ready")] {
+    for (kind, what) in
+        [("RuntimeReady", "container runtime not ready"), ("NetworkReady", "container runtime network not ready")]
+    {
         match conditions.iter().find(|c| c.r#type == kind) {
             Some(c) if c.status => {}
             Some(c) => return (false, format!("{what}: {kind}=false reason:{} message:{}", c.reason, c.message)),

@@ -1,9 +1,6 @@
 //! The four ways of asking.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::{
     api::core::v1::{Container, HTTPGetAction},
@@ -73,7 +70,9 @@ impl Checker {
             let service = rpc.service.as_deref().unwrap_or_default();
             return match tokio::time::timeout(timeout, grpc::health(&to, service, &self.connections)).await {
                 Ok(outcome) => outcome,
-                Err(_) => Outcome::Failure(format!("timeout: health rpc did not complete within {}s", timeout.as_secs())),
+                Err(_) => {
+                    Outcome::Failure(format!("timeout: health rpc did not complete within {}s", timeout.as_secs()))
+                }
             };
         }
         Outcome::Error("missing probe handler".to_owned())

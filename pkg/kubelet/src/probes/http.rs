@@ -47,7 +47,9 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn outcome(&self) -> Outcome {
         match self.code {
-            _ if self.elsewhere => Outcome::Warning(format!("Probe terminated redirects, Response body: {}", self.body)),
+            _ if self.elsewhere => {
+                Outcome::Warning(format!("Probe terminated redirects, Response body: {}", self.body))
+            }
             200..400 => Outcome::Success,
             code => Outcome::Failure(format!("HTTP probe failed with statuscode: {code}")),
         }

@@ -52,6 +52,8 @@ pub(crate) struct Verdict {
 }
 
 type Key = (String, ProbeKind);
+/// A question to ask now, and how long the answer may take.
+type Due = (Key, Arc<Target>, Duration);
 
 struct Entry {
     uid: String,
@@ -156,7 +158,7 @@ impl Prober {
     }
 
     /// What is due, and when the next one is.
-    fn take(&self, now: Instant) -> (Vec<(Key, Arc<Target>, Duration)>, Option<Instant>) {
+    fn take(&self, now: Instant) -> (Vec<Due>, Option<Instant>) {
         let mut wheel = self.wheel.lock();
         let mut due = Vec::new();
         while let Some((at, _)) = wheel.order.first() {

@@ -42,9 +42,9 @@ pub(super) async fn logs(
     let registry = registry.clone();
     let started = crowd.try_spawn(|stop| async move {
         let running = || {
-            registry.get(&uid).is_some_and(|h| {
-                h.seen().containers.iter().any(|c| c.id == id && c.state == State::Running)
-            })
+            registry
+                .get(&uid)
+                .is_some_and(|h| h.seen().containers.iter().any(|c| c.id == id && c.state == State::Running))
         };
         tokio::select! {
             end = stream(&path, options, &mut writer, running) => if let Err(e) = end {

@@ -97,7 +97,9 @@ impl Server {
         match (request.method(), parts.as_slice()) {
             (&Method::GET, ["healthz"]) => Ok(text("ok")),
             (&Method::GET, ["pods"] | ["runningpods"]) => Ok(self.pods()),
-            (&Method::GET, ["stats", "summary"]) => stats::summary(&self.0.shared, &self.0.registry).await.map(json_body),
+            (&Method::GET, ["stats", "summary"]) => {
+                stats::summary(&self.0.shared, &self.0.registry).await.map(json_body)
+            }
             (&Method::GET, ["metrics", "resource"]) => stats::metrics(&self.0.shared, &self.0.registry).await.map(text),
             (&Method::GET, ["metrics"]) => Ok(text(self.metrics())),
             (&Method::GET, ["containerLogs", namespace, name, container]) => {
@@ -113,7 +115,8 @@ impl Server {
     }
 
     fn pods(&self) -> Response<Body> {
-        let items: Vec<_> = self.0.registry.pods().iter().map(|p| serde_json::to_value(&**p).unwrap_or_default()).collect();
+        let items: Vec<_> =
+            self.0.registry.pods().iter().map(|p| serde_json::to_value(&**p).unwrap_or_default()).collect();
         json_body(json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items }))
     }
 

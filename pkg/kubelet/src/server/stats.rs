@@ -83,11 +83,13 @@ pub(super) async fn summary(shared: &Arc<Shared>, registry: &Registry) -> Result
             let containers: Vec<Value> = p
                 .containers
                 .iter()
-                .map(|c| json!({
-                    "name": c.name, "startTime": p.started.map(|t| t.to_string()),
-                    "cpu": cpu(c.cpu), "memory": memory(c.working_set),
-                    "rootfs": { "time": now, "usedBytes": c.disk },
-                }))
+                .map(|c| {
+                    json!({
+                        "name": c.name, "startTime": p.started.map(|t| t.to_string()),
+                        "cpu": cpu(c.cpu), "memory": memory(c.working_set),
+                        "rootfs": { "time": now, "usedBytes": c.disk },
+                    })
+                })
                 .collect();
             let whole = p.usage.unwrap_or_default();
             json!({
@@ -113,7 +115,12 @@ pub(super) async fn metrics(shared: &Arc<Shared>, registry: &Registry) -> Result
     let head = |out: &mut String, name: &str, kind: &str, help: &str| {
         let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     };
-    head(&mut out, "node_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed by the node in core-seconds");
+    head(
+        &mut out,
+        "node_cpu_usage_seconds_total",
+        "counter",
+        "Cumulative cpu time consumed by the node in core-seconds",
+    );
     let _ = writeln!(out, "node_cpu_usage_seconds_total {} {now}", seconds(node.cpu));
     head(&mut out, "node_memory_working_set_bytes", "gauge", "Current working set of the node in bytes");
     let _ = writeln!(out, "node_memory_working_set_bytes {} {now}", node.working_set);
@@ -126,7 +133,12 @@ pub(super) async fn metrics(shared: &Arc<Shared>, registry: &Registry) -> Result
             }
         }
     };
-    head(&mut out, "container_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed by the container in core-seconds");
+    head(
+        &mut out,
+        "container_cpu_usage_seconds_total",
+        "counter",
+        "Cumulative cpu time consumed by the container in core-seconds",
+    );
     of_containers(&mut out, "container_cpu_usage_seconds_total", &|c| seconds(c.cpu));
     head(&mut out, "container_memory_working_set_bytes", "gauge", "Current working set of the container in bytes");
     of_containers(&mut out, "container_memory_working_set_bytes", &|c| c.working_set as f64);
@@ -141,7 +153,12 @@ pub(super) async fn metrics(shared: &Arc<Shared>, registry: &Registry) -> Result
     of_pods(&mut out, "pod_cpu_usage_seconds_total", &|u| seconds(u.cpu));
     head(&mut out, "pod_memory_working_set_bytes", "gauge", "Current working set of the pod in bytes");
     of_pods(&mut out, "pod_memory_working_set_bytes", &|u| u.working_set as f64);
-    head(&mut out, "resource_scrape_error", "gauge", "1 if there was an error while getting container metrics, 0 otherwise");
+    head(
+        &mut out,
+        "resource_scrape_error",
+        "gauge",
+        "1 if there was an error while getting container metrics, 0 otherwise",
+    );
     out.push_str("resource_scrape_error 0\n");
     Ok(out)
 }

@@ -150,12 +150,8 @@ async fn forward(
         .sandbox()
         .filter(|s| s.ready)
         .ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, format!("pod {name:?} has no running sandbox\n")))?;
-    let ports: Vec<u16> = query
-        .all("port")
-        .iter()
-        .flat_map(|list| list.split(','))
-        .filter_map(|p| p.parse().ok())
-        .collect();
+    let ports: Vec<u16> =
+        query.all("port").iter().flat_map(|list| list.split(',')).filter_map(|p| p.parse().ok()).collect();
     let accepted = accept_forward(request.headers()).map_err(|e| Refused::new(e.status(), format!("{e}\n")))?;
     let namespace = netns::path(&*shared.runtime, &sandbox.id).await;
     let namespace = namespace.map_err(|e| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")))?;
@@ -187,7 +183,9 @@ async fn relay(forward: Forward, namespace: Option<String>) {
     let mut pod = match netns::dial(namespace, port).await {
         Ok(stream) => stream,
         Err(e) => {
-            let message = format!("error forwarding port {port} to pod: failed to connect to localhost:{port} inside namespace: {e}");
+            let message = format!(
+                "error forwarding port {port} to pod: failed to connect to localhost:{port} inside namespace: {e}"
+            );
             return forward.fail(&message).await;
         }
     };

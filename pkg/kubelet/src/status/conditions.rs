@@ -51,11 +51,8 @@ pub(super) fn conditions(
     let sandbox = if sandbox { Verdict::yes() } else { Verdict::no("", String::new()) };
     let initialized = initialized(pod, status, phase);
     let verdicts = [sandbox, initialized, ready, containers_ready];
-    let mut out: Vec<PodCondition> = OWNED
-        .into_iter()
-        .zip(verdicts)
-        .map(|(kind, verdict)| condition(kind, verdict, pod, before, now))
-        .collect();
+    let mut out: Vec<PodCondition> =
+        OWNED.into_iter().zip(verdicts).map(|(kind, verdict)| condition(kind, verdict, pod, before, now)).collect();
     let others = before.iter().filter(|c| !OWNED.contains(&c.type_.as_str()));
     out.extend(others.cloned());
     if let Some(ended) = &memory.ended
@@ -139,7 +136,9 @@ fn initialized(pod: &Pod, status: &PodStatus, phase: &str) -> Verdict {
     }
     let apps = status.container_statuses.iter().flatten();
     let begun = apps.into_iter().any(|s| {
-        s.started == Some(true) || s.state.as_ref().is_some_and(|s| s.running.is_some()) || super::containers::exit(s).is_some()
+        s.started == Some(true)
+            || s.state.as_ref().is_some_and(|s| s.running.is_some())
+            || super::containers::exit(s).is_some()
     });
     if begun {
         return Verdict::yes();
@@ -150,7 +149,7 @@ fn initialized(pod: &Pod, status: &PodStatus, phase: &str) -> Verdict {
             let s = find(status.init_container_statuses.as_ref(), p.name());
             match p.kind {
                 Kind::Init => !s.is_some_and(|s| s.ready),
-                Kind::Sidecar => !s.is_some_and(|s| s.started == Some(true)),
+                Kind::Sidecar => s.is_none_or(|s| s.started != Some(true)),
                 Kind::App | Kind::Ephemeral => false,
             }
         })

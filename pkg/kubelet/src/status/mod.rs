@@ -31,10 +31,11 @@ pub(crate) fn status(pod: &Pod, seen: &Observed, memory: &Memory, host_ips: &[St
     let ended = memory.ended.as_ref();
     let over = pod::is_terminal(pod) || ended.is_some();
     let phase = match (ended, pod::phase(pod)) {
-        (Some(_), _) => "Failed",
+        // Not before everything has stopped: others take the pod's place when they see it.
+        (Some(_), _) if seen.alive().next().is_none() => "Failed",
         // An end is never taken back.
         (None, end @ ("Succeeded" | "Failed")) => end,
-        (None, _) => phase(pod, &all, seen.is_stopped() && (pod::is_deleting(pod) || over)),
+        _ => phase(pod, &all, seen.is_stopped() && (pod::is_deleting(pod) || over)),
     };
     let mut ips = seen.sandbox().map(|s| s.ips.clone()).unwrap_or_default();
     let started = seen.sandbox().is_some();
@@ -120,7 +121,11 @@ fn phase(pod: &Pod, all: &Statuses<'_>, stopped: bool) -> &'static str {
     }
     match () {
         () if pending_init || waiting > 0 => {
-            if stopped { "Failed" } else { "Pending" }
+            if stopped {
+                "Failed"
+            } else {
+                "Pending"
+            }
         }
         () if running > 0 => "Running",
         () if ended == 0 || ended != apps => "Pending",

@@ -27,13 +27,16 @@ fn show(status: &PodStatus) -> String {
     for s in all.into_iter().flatten().flatten() {
         let state = serde_json::to_value(&s.state).unwrap();
         let last = serde_json::to_value(&s.last_state).unwrap_or(Value::Null);
-        out.push(format!("{} ready={} started={:?} restarts={} {state} last={last}", s.name, s.ready, s.started, s.restart_count));
+        out.push(format!(
+            "{} ready={} started={:?} restarts={} {state} last={last}",
+            s.name, s.ready, s.started, s.restart_count
+        ));
     }
     out.join("\n")
 }
 
 #[track_caller]
-fn check(spec: serde_json::Value, words: &str, memory: &Memory, want: Expect) {
+fn check(spec: Value, words: &str, memory: &Memory, want: Expect) {
     let pod = pod(spec);
     let status = status(&pod, &seen(&pod, words), memory, &["10.0.0.1".into()], at(101));
     want.assert_eq(&show(&status));
@@ -47,50 +50,70 @@ fn healthy(id: &str, started: bool, ready: bool) -> Memory {
 
 #[test]
 fn a_pod_that_was_just_assigned() {
-    check(json!({}), "", &Memory::default(), expect![[r#"
+    check(
+        json!({}),
+        "",
+        &Memory::default(),
+        expect![[r#"
         Pending
         PodReadyToStartContainers=False
         Initialized=True
         Ready=False ContainersNotReady: containers with unready status: [app]
         ContainersReady=False ContainersNotReady: containers with unready status: [app]
-        app ready=false started=Some(false) restarts=0 {"waiting":{"reason":"ContainerCreating"}} last=null"#]]);
+        app ready=false started=Some(false) restarts=0 {"waiting":{"reason":"ContainerCreating"}} last=null"#]],
+    );
 }
 
 #[test]
 fn a_pod_that_runs() {
-    check(json!({}), "app:run", &healthy("app1", true, true), expect![[r#"
+    check(
+        json!({}),
+        "app:run",
+        &healthy("app1", true, true),
+        expect![[r#"
         Running
         PodReadyToStartContainers=True
         Initialized=True
         Ready=True
         ContainersReady=True
-        app ready=true started=Some(true) restarts=0 {"running":{"startedAt":"1970-01-01T00:00:50Z"}} last=null"#]]);
+        app ready=true started=Some(true) restarts=0 {"running":{"startedAt":"1970-01-01T00:00:50Z"}} last=null"#]],
+    );
 }
 
 #[test]
 fn a_pod_that_initializes() {
     let spec = json!({"spec": {"initContainers": [{"name": "one"}]}});
-    check(spec, "one:run", &Memory::default(), expect![[r#"
+    check(
+        spec,
+        "one:run",
+        &Memory::default(),
+        expect![[r#"
         Pending
         PodReadyToStartContainers=True
         Initialized=False ContainersNotInitialized: containers with incomplete status: [one]
         Ready=False ContainersNotReady: containers with unready status: [app]
         ContainersReady=False ContainersNotReady: containers with unready status: [app]
         one ready=false started=Some(false) restarts=0 {"running":{"startedAt":"1970-01-01T00:00:50Z"}} last=null
-        app ready=false started=Some(false) restarts=0 {"waiting":{"reason":"PodInitializing"}} last=null"#]]);
+        app ready=false started=Some(false) restarts=0 {"waiting":{"reason":"PodInitializing"}} last=null"#]],
+    );
 }
 
 #[test]
 fn a_container_that_crashes_again_and_again() {
     let mut memory = Memory::default();
     memory.crashes.entry("app".into()).or_default().next(at(95), at(95));
-    check(json!({}), "app:exit1 app:exit2", &memory, expect![[r#"
+    check(
+        json!({}),
+        "app:exit1 app:exit2",
+        &memory,
+        expect![[r#"
         Running
         PodReadyToStartContainers=True
         Initialized=True
         Ready=False ContainersNotReady: containers with unready status: [app]
         ContainersReady=False ContainersNotReady: containers with unready status: [app]
-        app ready=false started=Some(false) restarts=1 {"waiting":{"message":"back-off 10s restarting failed container=app pod=web_default(u-1)","reason":"CrashLoopBackOff"}} last={"terminated":{"containerID":"containerd://app2","exitCode":2,"finishedAt":"1970-01-01T00:01:40Z","reason":"Error","startedAt":"1970-01-01T00:00:50Z"}}"#]]);
+        app ready=false started=Some(false) restarts=1 {"waiting":{"message":"back-off 10s restarting failed container=app pod=web_default(u-1)","reason":"CrashLoopBackOff"}} last={"terminated":{"containerID":"containerd://app2","exitCode":2,"finishedAt":"1970-01-01T00:01:40Z","reason":"Error","startedAt":"1970-01-01T00:00:50Z"}}"#]],
+    );
 }
 
 #[test]
@@ -98,21 +121,29 @@ fn an_image_that_is_not_there() {
     let mut memory = Memory::default();
     let error = StartError::new("ErrImagePull", "not found", at(99), SignedDuration::from_secs(10));
     memory.start_errors.insert("app".into(), error.clone());
-    check(json!({}), "sandbox", &memory, expect![[r#"
+    check(
+        json!({}),
+        "sandbox",
+        &memory,
+        expect![[r#"
         Pending
         PodReadyToStartContainers=True
         Initialized=True
         Ready=False ContainersNotReady: containers with unready status: [app]
         ContainersReady=False ContainersNotReady: containers with unready status: [app]
-        app ready=false started=Some(false) restarts=0 {"waiting":{"message":"not found","reason":"ErrImagePull"}} last=null"#]]);
+        app ready=false started=Some(false) restarts=0 {"waiting":{"message":"not found","reason":"ErrImagePull"}} last=null"#]],
+    );
     let (reason, message) = error.shown("img:1", at(105));
-    assert_eq!((reason.as_str(), message.as_str()), ("ImagePullBackOff", "Back-off pulling image \"img:1\": ErrImagePull: not found"));
+    assert_eq!(
+        (reason.as_str(), message.as_str()),
+        ("ImagePullBackOff", "Back-off pulling image \"img:1\": ErrImagePull: not found")
+    );
 }
 
 #[test]
 fn ends() {
     let never = || json!({"spec": {"restartPolicy": "Never"}});
-    let phase = |spec: serde_json::Value, words: &str, memory: &Memory| {
+    let phase = |spec: Value, words: &str, memory: &Memory| {
         let pod = pod(spec);
         let s = status(&pod, &seen(&pod, words), memory, &["10.0.0.1".into()], at(101));
         (s.phase.unwrap(), s.reason.unwrap_or_default())
@@ -164,5 +195,8 @@ fn readiness_gates_and_others_conditions() {
     assert_eq!(time("ContainersReady"), ("True".into(), 2));
     assert_eq!(time("Ready"), ("False".into(), 101));
     let ready = s.conditions.iter().flatten().find(|c| c.type_ == "Ready").unwrap();
-    assert_eq!(ready.message.as_deref(), Some("corresponding condition of pod readiness gate \"x/gate\" does not exist."));
+    assert_eq!(
+        ready.message.as_deref(),
+        Some("corresponding condition of pod readiness gate \"x/gate\" does not exist.")
+    );
 }

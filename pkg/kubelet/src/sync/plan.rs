@@ -151,16 +151,15 @@ fn end(pod: &Pod, seen: &Observed, memory: &Memory, out: &mut Plan) {
 fn all_done(pod: &Pod, seen: &Observed) -> bool {
     let parts = pod::parts(pod);
     let over = |part: &Part<'_>| {
-        seen.latest(part.name()).is_some_and(|c| {
-            c.state == State::Exited && !should_restart(pod, part.kind, &part.spec, c.exit_code)
-        })
+        seen.latest(part.name())
+            .is_some_and(|c| c.state == State::Exited && !should_restart(pod, part.kind, &part.spec, c.exit_code))
     };
     let failed_init = |part: &Part<'_>| {
         part.kind == Kind::Init && over(part) && seen.latest(part.name()).is_some_and(|c| c.exit_code != 0)
     };
     let apps = parts.iter().filter(|p| p.kind == Kind::App);
     (!initialized(&parts, seen) && parts.iter().any(failed_init))
-        || (pod::spec(pod).containers.iter().next().is_some() && apps.clone().all(over))
+        || (!pod::spec(pod).containers.is_empty() && apps.clone().all(over))
 }
 
 fn initialized(parts: &[Part<'_>], seen: &Observed) -> bool {
@@ -180,8 +179,8 @@ fn new_sandbox(pod: &Pod, seen: &Observed, memory: &Memory, now: Timestamp, out:
         None => {
             for part in parts.iter().filter(|p| p.kind == Kind::App) {
                 match seen.latest(part.name()) {
-                    Some(c)
-                        if c.state == State::Exited && !should_restart(pod, part.kind, &part.spec, c.exit_code) => {}
+                    Some(c) if c.state == State::Exited && !should_restart(pod, part.kind, &part.spec, c.exit_code) => {
+                    }
                     _ => start(part, restarts(part, seen), memory, now, out),
                 }
             }
@@ -209,7 +208,8 @@ fn init(pod: &Pod, parts: &[Part<'_>], seen: &Observed, memory: &Memory, now: Ti
             (Kind::Sidecar, state) => {
                 keep(pod, part, seen, memory, now, out);
                 let started = active.is_some_and(|c| memory.health.get(&c.id).is_some_and(|h| h.started));
-                if !initialized && !(matches!(state, Some((State::Running, _))) && started) {
+                let up = started && matches!(state, Some((State::Running, _)));
+                if !initialized && !up {
                     return false;
                 }
             }

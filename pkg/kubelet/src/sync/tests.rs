@@ -106,9 +106,7 @@ fn from_nothing_to_running() {
 
 #[test]
 fn init_containers_and_sidecars_come_first() {
-    let spec = || {
-        json!({"spec": {"initContainers": [{"name": "one"}, {"name": "side", "restartPolicy": "Always"}, {"name": "two"}]}})
-    };
+    let spec = || json!({"spec": {"initContainers": [{"name": "one"}, {"name": "side", "restartPolicy": "Always"}, {"name": "two"}]}});
     check(spec(), "", &plain(), "sandbox#0, start one#0");
     check(spec(), "one:run", &plain(), "");
     check(spec(), "one:exit0", &plain(), "start side#0");
@@ -170,9 +168,7 @@ fn failures_to_start_wait() {
 
 #[test]
 fn a_deleted_pod_ends_in_steps() {
-    let spec = || {
-        json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 5}})
-    };
+    let spec = || json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 5}});
     check(spec(), "app:run", &plain(), "terminate 5");
     check(spec(), "sandbox", &plain(), "terminate 5");
     check(spec(), "!app:exit0", &plain(), "cleanup");
@@ -187,9 +183,7 @@ fn a_deleted_pod_ends_in_steps() {
 
 #[test]
 fn a_deadline_ends_the_pod() {
-    let spec = |seconds: i64| {
-        json!({"spec": {"activeDeadlineSeconds": seconds}, "status": {"startTime": "1970-01-01T00:01:00Z"}})
-    };
+    let spec = |seconds: i64| json!({"spec": {"activeDeadlineSeconds": seconds}, "status": {"startTime": "1970-01-01T00:01:00Z"}});
     check(spec(100), "app:run", &plain(), "wake 160");
     check(spec(40), "app:run", &plain(), "terminate 30");
 }

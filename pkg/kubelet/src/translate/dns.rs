@@ -54,8 +54,7 @@ pub(crate) fn dns_config(pod: &Pod, dns: &[IpAddr], domain: &str, host: &ResolvC
         None => ResolvConf::default(),
         Some(true) if !dns.is_empty() => {
             let namespace = pod::namespace(pod);
-            let mut searches =
-                vec![format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain.to_owned()];
+            let mut searches = vec![format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain.to_owned()];
             searches.extend(host.searches.iter().cloned());
             ResolvConf {
                 servers: dns.iter().map(ToString::to_string).collect(),

@@ -50,9 +50,10 @@ fn unknown(path: &str) -> SpecError {
 fn subscript(path: &str) -> Option<(&str, &str)> {
     let (map, rest) = path.split_once('[')?;
     let key = rest.strip_suffix(']')?;
-    let key = key.strip_prefix('\'').and_then(|k| k.strip_suffix('\'')).or_else(|| {
-        key.strip_prefix('"').and_then(|k| k.strip_suffix('"'))
-    })?;
+    let key = key
+        .strip_prefix('\'')
+        .and_then(|k| k.strip_suffix('\''))
+        .or_else(|| key.strip_prefix('"').and_then(|k| k.strip_suffix('"')))?;
     Some((map, key))
 }
 
@@ -84,7 +85,11 @@ fn go_quote(text: &str) -> String {
 ///
 /// # Errors
 /// There is no such resource.
-pub(crate) fn resource(container: &Container, selector: &ResourceFieldSelector, machine: &Machine) -> Result<String, SpecError> {
+pub(crate) fn resource(
+    container: &Container,
+    selector: &ResourceFieldSelector,
+    machine: &Machine,
+) -> Result<String, SpecError> {
     let path = &selector.resource;
     let (list, name) = path.split_once('.').ok_or_else(|| unknown_resource(path))?;
     let resources = container.resources.as_ref();

@@ -19,8 +19,8 @@ pub(crate) use env::{Service, ServicePort, environment};
 pub(crate) use expand::expand;
 pub(crate) use hosts::hosts_file;
 pub(crate) use resources::{Machine, linux_resources, pod_resources};
-pub(crate) use sandbox::sandbox_config;
 pub(crate) use sandbox::log_directory;
+pub(crate) use sandbox::sandbox_config;
 
 /// The entries of a ConfigMap or Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,13 +8,8 @@ use serde_json::json;
 use super::*;
 use crate::pod::{self, testutil::pod};
 
-const MACHINE: Machine = Machine {
-    milli_cpu: 4000,
-    memory: 8 << 30,
-    allocatable_memory: 7 << 30,
-    storage: 10 << 30,
-    cgroup_v2: false,
-};
+const MACHINE: Machine =
+    Machine { milli_cpu: 4000, memory: 8 << 30, allocatable_memory: 7 << 30, storage: 10 << 30, cgroup_v2: false };
 
 fn data(entries: &[(&str, &str)]) -> Option<Arc<Data>> {
     let entries = entries.iter().map(|(k, v)| ((*k).to_owned(), v.as_bytes().to_vec())).collect();
@@ -34,11 +29,16 @@ fn env(container: serde_json::Value) -> Result<String, SpecError> {
     let p = pod(json!({"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [c]}}));
     let port = |name: &str, port| ServicePort { name: name.into(), port, protocol: "TCP".into() };
     let service = |namespace: &str, name: &str, ports| Service {
-        namespace: namespace.into(), name: name.into(), ip: "10.43.0.1".into(), ports,
+        namespace: namespace.into(),
+        name: name.into(),
+        ip: "10.43.0.1".into(),
+        ports,
     };
-    let services = [service("default", "kubernetes", vec![port("https", 443)]), service("other", "x", vec![port("", 1)])];
+    let services =
+        [service("default", "kubernetes", vec![port("https", 443)]), service("other", "x", vec![port("", 1)])];
     let ips = ["10.42.0.5".to_owned()];
-    let vars = environment(&p, &pod::spec(&p).containers[0], &sources(), &services, &ips, &["10.0.0.1".into()], &MACHINE)?;
+    let vars =
+        environment(&p, &pod::spec(&p).containers[0], &sources(), &services, &ips, &["10.0.0.1".into()], &MACHINE)?;
     Ok(vars.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join("\n"))
 }
 
@@ -75,7 +75,8 @@ fn environments() {
         KUBERNETES_PORT_443_TCP_PROTO=tcp
         KUBERNETES_SERVICE_HOST=10.43.0.1
         KUBERNETES_SERVICE_PORT=443
-        KUBERNETES_SERVICE_PORT_HTTPS=443"#]].assert_eq(&text);
+        KUBERNETES_SERVICE_PORT_HTTPS=443"#]]
+    .assert_eq(&text);
 }
 
 #[test]
@@ -98,7 +99,10 @@ fn dns(spec: serde_json::Value) -> String {
 #[test]
 fn resolvers_by_policy() {
     let table = [
-        (json!({}), r#"["10.43.0.10"] ["default.svc.cluster.local", "svc.cluster.local", "cluster.local", "home"] ["ndots:5"]"#),
+        (
+            json!({}),
+            r#"["10.43.0.10"] ["default.svc.cluster.local", "svc.cluster.local", "cluster.local", "home"] ["ndots:5"]"#,
+        ),
         (json!({"dnsPolicy": "Default"}), r#"["1.1.1.1"] ["home"] ["edns0"]"#),
         (json!({"hostNetwork": true, "dnsPolicy": "ClusterFirst"}), r#"["1.1.1.1"] ["home"] ["edns0"]"#),
         (
@@ -156,10 +160,25 @@ fn check_container(spec: serde_json::Value, image: &Image, want: Expect) {
             annotations.sort();
             format!(
                 "{:?} {:?} {}\ncpu {}/{}/{} memory {} oom {}\nuser {:?}/{:?}/{:?} groups {:?}\nprivileged {} no-new {} ro {} seccomp {:?} masked {} namespaces {:?}\ncapabilities {:?}\n{annotations:?}",
-                c.command, c.args, c.log_path, r.cpu_shares, r.cpu_quota, r.cpu_period, r.memory_limit_in_bytes, r.oom_score_adj,
-                s.run_as_user.map(|u| u.value), s.run_as_group.map(|u| u.value), s.run_as_username, s.supplemental_groups,
-                s.privileged, s.no_new_privs, s.readonly_rootfs, s.seccomp.map(|p| p.profile_type), s.masked_paths.len(),
-                s.namespace_options.map(|n| (n.network, n.pid, n.ipc)), s.capabilities.map(|c| (c.add_capabilities, c.drop_capabilities)),
+                c.command,
+                c.args,
+                c.log_path,
+                r.cpu_shares,
+                r.cpu_quota,
+                r.cpu_period,
+                r.memory_limit_in_bytes,
+                r.oom_score_adj,
+                s.run_as_user.map(|u| u.value),
+                s.run_as_group.map(|u| u.value),
+                s.run_as_username,
+                s.supplemental_groups,
+                s.privileged,
+                s.no_new_privs,
+                s.readonly_rootfs,
+                s.seccomp.map(|p| p.profile_type),
+                s.masked_paths.len(),
+                s.namespace_options.map(|n| (n.network, n.pid, n.ipc)),
+                s.capabilities.map(|c| (c.add_capabilities, c.drop_capabilities)),
             )
         }
     };
@@ -183,7 +202,7 @@ fn containers() {
             user Some(1000)/Some(3000)/"" groups [2000]
             privileged false no-new true ro true seccomp Some(0) masked 12 namespaces Some((0, 1, 0))
             capabilities Some((["NET_ADMIN"], ["ALL"]))
-            [("io.kubernetes.container.hash", "c7deb1c2"), ("io.kubernetes.container.restartCount", "2"), ("io.kubernetes.container.terminationMessagePath", "/dev/termination-log"), ("io.kubernetes.container.terminationMessagePolicy", "File"), ("io.kubernetes.pod.terminationGracePeriod", "30")]"#]],
+            [("io.kubernetes.container.hash", "a0ac7e44"), ("io.kubernetes.container.restartCount", "2"), ("io.kubernetes.container.terminationMessagePath", "/dev/termination-log"), ("io.kubernetes.container.terminationMessagePolicy", "File"), ("io.kubernetes.pod.terminationGracePeriod", "30")]"#]],
     );
     check_container(
         json!({"spec": {"hostNetwork": true, "hostPID": true, "containers": [{"name": "app", "securityContext": {"privileged": true}}]}}),
@@ -194,7 +213,7 @@ fn containers() {
             user None/None/"web" groups []
             privileged true no-new false ro false seccomp Some(1) masked 12 namespaces Some((2, 2, 0))
             capabilities None
-            [("io.kubernetes.container.hash", "c7deb1c2"), ("io.kubernetes.container.restartCount", "2"), ("io.kubernetes.container.terminationMessagePath", "/dev/termination-log"), ("io.kubernetes.container.terminationMessagePolicy", "File"), ("io.kubernetes.pod.terminationGracePeriod", "30")]"#]],
+            [("io.kubernetes.container.hash", "a0ac7e44"), ("io.kubernetes.container.restartCount", "2"), ("io.kubernetes.container.terminationMessagePath", "/dev/termination-log"), ("io.kubernetes.container.terminationMessagePolicy", "File"), ("io.kubernetes.pod.terminationGracePeriod", "30")]"#]],
     );
 }
 
@@ -202,8 +221,20 @@ fn containers() {
 fn non_root_is_checked_against_the_image() {
     let spec = || json!({"spec": {"securityContext": {"runAsNonRoot": true}}});
     let image = |uid, user: &str| Image { id: "i".into(), uid, user: user.into() };
-    check_container(spec(), &image(Some(0), ""), expect![[r#"error: container has runAsNonRoot and image will run as root (pod: "web_default(u-1)", container: app)"#]]);
-    check_container(spec(), &image(None, "web"), expect![[r#"error: container has runAsNonRoot and image has non-numeric user (web), cannot verify user is non-root (pod: "web_default(u-1)", container: app)"#]]);
+    check_container(
+        spec(),
+        &image(Some(0), ""),
+        expect![[
+            r#"error: container has runAsNonRoot and image will run as root (pod: "web_default(u-1)", container: app)"#
+        ]],
+    );
+    check_container(
+        spec(),
+        &image(None, "web"),
+        expect![[
+            r#"error: container has runAsNonRoot and image has non-numeric user (web), cannot verify user is non-root (pod: "web_default(u-1)", container: app)"#
+        ]],
+    );
 }
 
 #[test]

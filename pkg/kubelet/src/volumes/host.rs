@@ -20,9 +20,7 @@ pub(super) fn check(path: &Path, kind: &str) -> Result<(), String> {
         _ => Err(format!("hostPath type check failed: {show} is not {what}")),
     };
     match (kind, &meta) {
-        ("DirectoryOrCreate", None) => {
-            fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(io)
-        }
+        ("DirectoryOrCreate", None) => fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(io),
         ("FileOrCreate", None) => {
             fs::OpenOptions::new().create(true).append(true).mode(0o644).open(path).map(drop).map_err(io)
         }

@@ -171,6 +171,5 @@ fn volume_dir(config: &Config, uid: &str, plugin: &str, name: &str) -> PathBuf {
     config.pod_dir(uid).join("volumes").join(format!("kubernetes.io~{plugin}")).join(name)
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,10 @@ pub(crate) fn container_mounts(
     let mut out = Vec::new();
     for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
         let Some(path) = mounted.paths.get(&mount.name) else {
-            return Err(SpecError(format!("cannot find volume {:?} to mount into container {:?}", mount.name, container.name)));
+            return Err(SpecError(format!(
+                "cannot find volume {:?} to mount into container {:?}",
+                mount.name, container.name
+            )));
         };
         let sub = sub_path(mount, env)?;
         let host_path = if sub.is_empty() {
@@ -40,7 +43,10 @@ pub(crate) fn container_mounts(
                 .join(&container.name)
                 .join(index.to_string());
             subpath::bind(path, &sub, &place, mounter).map_err(|e| {
-                SpecError(format!("failed to prepare subPath for volumeMount {:?} of container {:?}: {e}", mount.name, container.name))
+                SpecError(format!(
+                    "failed to prepare subPath for volumeMount {:?} of container {:?}: {e}",
+                    mount.name, container.name
+                ))
             })?
         };
         if mount.recursive_read_only.as_deref() == Some("Enabled") {

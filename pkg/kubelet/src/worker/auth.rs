@@ -95,7 +95,9 @@ fn matches(path: &str, image: &str) -> bool {
     };
     want.len() == have.len()
         && want.iter().zip(&have).all(part)
-        && (rest.is_empty() || image_rest == rest || image_rest.strip_prefix(rest).is_some_and(|r| r.starts_with(['/', ':', '@'])))
+        && (rest.is_empty()
+            || image_rest == rest
+            || image_rest.strip_prefix(rest).is_some_and(|r| r.starts_with(['/', ':', '@'])))
 }
 
 #[cfg(test)]

@@ -17,7 +17,9 @@ impl Job {
         let asked = part.spec.image.clone().unwrap_or_default();
         let now = Timestamp::now;
         let Some(name) = with_tag(&asked) else {
-            let message = format!("Failed to apply default image tag {asked:?}: couldn't parse image name {asked:?}: invalid reference format");
+            let message = format!(
+                "Failed to apply default image tag {asked:?}: couldn't parse image name {asked:?}: invalid reference format"
+            );
             self.event(&at, Type::Warning, "InspectFailed", message.clone());
             self.event(&at, Type::Warning, "Failed", "Error: InvalidImageName");
             return Err(StartError::new("InvalidImageName", message, now(), SignedDuration::from_secs(60)));
@@ -28,7 +30,8 @@ impl Job {
         if policy != "Always" {
             match self.shared.runtime.image_status(spec.clone()).await {
                 Ok(Some(image)) => {
-                    let message = format!("Container image {asked:?} already present on machine and can be accessed by the pod");
+                    let message =
+                        format!("Container image {asked:?} already present on machine and can be accessed by the pod");
                     self.event(&at, Type::Normal, "Pulled", message);
                     return Ok(describe(image));
                 }
@@ -51,8 +54,10 @@ impl Job {
         match self.pull(stage, &name, &spec).await {
             Ok(image) => {
                 let took = go_millis(begun.elapsed().as_millis());
-                let message =
-                    format!("Successfully pulled image {asked:?} in {took} ({took} including waiting). Image size: {} bytes.", image.size);
+                let message = format!(
+                    "Successfully pulled image {asked:?} in {took} ({took} including waiting). Image size: {} bytes.",
+                    image.size
+                );
                 self.event(&at, Type::Normal, "Pulled", message);
                 self.handle.memory.lock().pulls.remove(&name);
                 Ok(describe(image))
@@ -81,7 +86,9 @@ impl Job {
             match self.shared.runtime.pull_image(spec.clone(), auth, Some(stage.config.clone())).await {
                 Ok(_) => {
                     let found = self.shared.runtime.image_status(spec.clone()).await;
-                    return found.map_err(|e| pull_error(&e))?.ok_or_else(|| "the image vanished after its pull".to_owned());
+                    return found
+                        .map_err(|e| pull_error(&e))?
+                        .ok_or_else(|| "the image vanished after its pull".to_owned());
                 }
                 Err(e) => last = pull_error(&e),
             }

@@ -83,8 +83,7 @@ impl Observer {
                     let mut container = Container::new(&c.pod_sandbox_id, &status);
                     if container.state == State::Exited {
                         let told = container.message.clone();
-                        container.message =
-                            knarr_daemon::blocking(move || last_words(&status, &told)).await;
+                        container.message = knarr_daemon::blocking(move || last_words(&status, &told)).await;
                     }
                     self.shared.ids.lock().insert(c.id.clone(), self.uid.clone());
                     self.containers.insert(c.id.clone(), container.clone());

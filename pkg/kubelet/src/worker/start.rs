@@ -11,9 +11,7 @@ use k8s_openapi::api::core::v1::Container;
 use knarr_client::events::Type;
 use knarr_cri::v1;
 
-use super::{
-    job::{Job, JobError, Stage, rpc_error},
-};
+use super::job::{Job, JobError, Stage, rpc_error};
 use crate::{
     pod::{self, Kind, Part},
     sync::{Health, StartError, State},
@@ -108,7 +106,9 @@ impl Job {
     ) -> Result<v1::ContainerConfig, SpecError> {
         let (shared, pod) = (&self.shared, &self.pod);
         if tokio::time::timeout(std::time::Duration::from_secs(5), shared.services.synced()).await.is_err() {
-            return Err(SpecError("services have not yet been read at least once, cannot construct envvars".to_owned()));
+            return Err(SpecError(
+                "services have not yet been read at least once, cannot construct envvars".to_owned(),
+            ));
         }
         let services: Vec<_> = shared.services.list().iter().map(|s| (**s).clone()).collect();
         let host_ips = shared.host_ips();
@@ -166,7 +166,11 @@ fn own_files(
     let hosts_taken = mounts.iter().any(|m| m.container_path == "/etc/hosts");
     if !hosts_taken && !ips.is_empty() {
         let file = dir.join("etc-hosts");
-        let own = if pod::host_network(pod) { std::fs::read_to_string("/etc/hosts").unwrap_or_default() } else { String::new() };
+        let own = if pod::host_network(pod) {
+            std::fs::read_to_string("/etc/hosts").unwrap_or_default()
+        } else {
+            String::new()
+        };
         std::fs::write(&file, hosts_file(pod, ips, &config.domain, &own))?;
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644))?;
         mounts.push(mount(&file, "/etc/hosts"));

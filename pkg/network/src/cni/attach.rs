@@ -93,6 +93,14 @@ fn sysctl(link: &str, name: &str, value: &str) -> io::Result<()> {
     fs::write(format!("/proc/sys/net/ipv4/conf/{link}/{name}"), value)
 }
 
+/// Brings the pod's `lo` up.
+pub(super) fn loopback(ask: &Ask) -> Result<String, Failure> {
+    let netns = fs::File::open(&ask.netns).map_err(|e| Failure::new(100, format!("open {}", ask.netns), e))?;
+    inside(&netns, async || Netlink::with(async |n| n.up(n.get("lo").await?.index).await).await)
+        .map_err(failed("bring lo up"))?;
+    Ok(super::wire::loopback(ask))
+}
+
 pub(super) fn del(ask: &Ask) -> Result<(), Failure> {
     let ipam = ipam(ask)?;
     let host = host_link(&ask.container, &ask.ifname);

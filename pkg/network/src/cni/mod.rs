@@ -9,6 +9,7 @@ mod wire;
 
 use std::io::{Read as _, Write as _};
 
+pub(crate) use wire::LOOPBACK;
 use wire::{Ask, Command};
 pub use wire::{Conf, Failure};
 
@@ -17,7 +18,7 @@ pub fn is_plugin() -> bool {
     std::env::var_os("CNI_COMMAND").is_some()
 }
 
-/// Answers the runtime. The exit code is 0 on success, 1 with an error document otherwise.
+/// Answers the runtime, as the network's plugin or as the loopback plugin that runtimes ask for beside it. The exit code is 0 on success, 1 with an error document otherwise.
 pub fn main() -> std::process::ExitCode {
     let mut conf = String::new();
     let read = std::io::stdin().take(1 << 20).read_to_string(&mut conf);
@@ -35,6 +36,12 @@ pub fn main() -> std::process::ExitCode {
 
 fn answer(env: impl Fn(&str) -> Option<String>, conf: &str) -> Result<String, Failure> {
     let ask = Ask::parse(env, conf)?;
+    if ask.conf.kind == LOOPBACK {
+        return match ask.command {
+            Command::Add => attach::loopback(&ask),
+            _ => Ok(String::new()),
+        };
+    }
     match ask.command {
         Command::Version => Ok(wire::versions()),
         Command::Add => attach::add(&ask),

@@ -5,6 +5,9 @@ use std::{net::Ipv4Addr, path::PathBuf};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+/// The plugin that brings `lo` up.
+pub(crate) const LOOPBACK: &str = "loopback";
+
 const VERSIONS: [&str; 5] = ["0.3.1", "0.4.0", "1.0.0", "1.0.1", "1.1.0"];
 
 /// The network's configuration, as the agent writes it.
@@ -62,6 +65,15 @@ pub(super) struct Ask {
     pub(super) conf: Conf,
 }
 
+/// The least a configuration says: which plugin it is for.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default, rename = "cniVersion")]
+    version: String,
+}
+
 impl Ask {
     pub(super) fn parse(env: impl Fn(&str) -> Option<String>, conf: &str) -> Result<Self, Failure> {
         let get = |name: &str| env(name).unwrap_or_default();
@@ -75,8 +87,8 @@ impl Ask {
             other => return Err(Failure::new(4, format!("CNI_COMMAND {other:?} is unknown"), "")),
         };
         let conf: Conf = match command {
-            Command::Version => Conf::none(),
-            _ => serde_json::from_str(conf).map_err(|e| Failure::new(6, "decode the configuration", e))?,
+            Command::Version => Conf::of(String::new(), String::new()),
+            _ => Conf::parse(conf).map_err(|e| Failure::new(6, "decode the configuration", e))?,
         };
         if command != Command::Version && !VERSIONS.contains(&conf.cni_version.as_str()) {
             return Err(Failure::new(1, format!("CNI version {:?} is not supported", conf.cni_version), ""));
@@ -96,11 +108,17 @@ impl Ask {
 }
 
 impl Conf {
-    fn none() -> Self {
+    /// Runtimes bring the configuration of the loopback plugin themselves: it has nothing of ours in it.
+    fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        let header: Header = serde_json::from_str(text)?;
+        if header.kind == LOOPBACK { Ok(Self::of(header.version, header.kind)) } else { serde_json::from_str(text) }
+    }
+
+    fn of(cni_version: String, kind: String) -> Self {
         Self {
-            cni_version: String::new(),
+            cni_version,
             name: String::new(),
-            kind: String::new(),
+            kind,
             pod_cidr: Ipv4Net::default(),
             ipam_dir: PathBuf::new(),
             mtu: 0,
@@ -144,6 +162,17 @@ pub(super) fn result(ask: &Ask, host: &str, host_mac: &[u8], mac: &[u8], ip: Ipv
     .to_string()
 }
 
+/// The result of ADD for the loopback plugin.
+pub(super) fn loopback(ask: &Ask) -> String {
+    serde_json::json!({
+        "cniVersion": ask.conf.cni_version,
+        "interfaces": [{ "name": ask.ifname, "mac": "00:00:00:00:00:00", "sandbox": ask.netns }],
+        "ips": [{ "version": "4", "interface": 0, "address": "127.0.0.1/8" }],
+        "dns": {},
+    })
+    .to_string()
+}
+
 pub(super) fn versions() -> String {
     serde_json::json!({ "cniVersion": "1.0.0", "supportedVersions": VERSIONS }).to_string()
 }
@@ -174,6 +203,8 @@ mod tests {
         assert_eq!(parse(&full, &CONF.replace("1.0.0", "9.9.9")), Err(1));
         let evil = [("CNI_COMMAND", "DEL"), ("CNI_CONTAINERID", "../x"), ("CNI_IFNAME", "eth0")];
         assert_eq!(parse(&evil, CONF), Err(4));
+        let loopback = r#"{"cniVersion":"0.3.1","type":"loopback"}"#;
+        assert_eq!(parse(&full, loopback).unwrap().conf.kind, LOOPBACK);
         assert_eq!(parse(&[("CNI_COMMAND", "VERSION")], "").unwrap().command, Command::Version);
     }
 }

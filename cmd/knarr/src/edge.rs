@@ -1,0 +1,1 @@
+//! DNS and ingress of a node.

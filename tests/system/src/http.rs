@@ -1,0 +1,187 @@
+//! A small HTTP/1.1 client over TLS: requests that kubectl would never send, and a load that counts every failure.
+//!
+//! Nothing is retried: a connection that breaks is the caller's to count.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
+
+/// How long one read or write may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Whom to call, and as whom.
+#[derive(Clone, Debug)]
+pub struct Client {
+    address: SocketAddr,
+    name: String,
+    tls: Arc<ClientConfig>,
+    token: Option<String>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Header fields, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Result<serde_json::Value> {
+        serde_json::from_slice(&self.body).with_context(|| format!("read as JSON: {}", self.text()))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// An open connection.
+pub struct Connection {
+    stream: BufReader<StreamOwned<ClientConnection, TcpStream>>,
+    host: String,
+    token: Option<String>,
+    /// Whether the server goes on after the last answer.
+    pub alive: bool,
+}
+
+impl Client {
+    /// Calls `name` at `address`, believes `ca` (PEM), and shows `identity` (certificate and key, PEM) if there is one.
+    pub fn new(address: SocketAddr, name: &str, ca: &str, identity: Option<(&str, &str)>) -> Result<Self> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
+            roots.add(certificate.context("read the CA")?).context("use the CA")?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .context("choose TLS versions")?
+            .with_root_certificates(roots);
+        let tls = match identity {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => {
+                let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).context("read the key")?;
+                builder.with_client_auth_cert(chain.context("read the certificate")?, key).context("use the certificate")?
+            }
+        };
+        Ok(Self { address, name: name.to_owned(), tls: Arc::new(tls), token: None })
+    }
+
+    /// The same with a bearer token.
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    /// Opens a connection.
+    pub fn connect(&self) -> Result<Connection> {
+        let tcp = TcpStream::connect_timeout(&self.address, Duration::from_secs(5)).context("connect")?;
+        tcp.set_read_timeout(Some(LIMIT)).context("set a limit")?;
+        tcp.set_write_timeout(Some(LIMIT)).context("set a limit")?;
+        tcp.set_nodelay(true).context("set nodelay")?;
+        let name = ServerName::try_from(self.name.clone()).context("a server's name")?;
+        let mut tls = ClientConnection::new(self.tls.clone(), name).context("begin TLS")?;
+        let mut tcp = tcp;
+        while tls.is_handshaking() {
+            tls.complete_io(&mut tcp).context("the TLS handshake")?;
+        }
+        let stream = BufReader::new(StreamOwned::new(tls, tcp));
+        Ok(Connection { stream, host: self.name.clone(), token: self.token.clone(), alive: true })
+    }
+
+    /// One request on a connection of its own.
+    pub fn request(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Result<Response> {
+        self.connect()?.request(method, path, kind, body)
+    }
+
+    /// GET.
+    pub fn get(&self, path: &str) -> Result<Response> {
+        self.request("GET", path, "", b"")
+    }
+}
+
+impl Connection {
+    /// Sends a request and reads the answer. `kind` is the body's content type.
+    pub fn request(&mut self, method: &str, path: &str, kind: &str, body: &[u8]) -> Result<Response> {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n", self.host);
+        if let Some(token) = &self.token {
+            head.push_str(&format!("Authorization: Bearer {token}\r\n"));
+        }
+        if !kind.is_empty() {
+            head.push_str(&format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len()));
+        }
+        head.push_str("\r\n");
+        let stream = self.stream.get_mut();
+        stream.write_all(head.as_bytes()).context("send the request")?;
+        // A server may answer and close before it has read all of a body that it refuses.
+        let sent = stream.write_all(body).and_then(|()| stream.flush());
+        let answer = self.answer();
+        match (answer, sent) {
+            (Ok(answer), _) => Ok(answer),
+            (Err(e), Ok(())) => Err(e),
+            (Err(e), Err(sent)) => Err(e.context(format!("after sending failed: {sent}"))),
+        }
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        let n = self.stream.read_line(&mut line).context("read the answer")?;
+        ensure!(n > 0, "the connection was closed where an answer was due");
+        Ok(line.trim_end().to_owned())
+    }
+
+    fn answer(&mut self) -> Result<Response> {
+        let first = self.line()?;
+        let status = first.split(' ').nth(1).and_then(|s| s.parse().ok());
+        let status = status.with_context(|| format!("a status line: {first:?}"))?;
+        let mut response = Response { status, headers: Vec::new(), body: Vec::new() };
+        loop {
+            let line = self.line()?;
+            let Some((name, value)) = line.split_once(':') else { break };
+            response.headers.push((name.to_lowercase(), value.trim().to_owned()));
+        }
+        self.alive = response.header("connection") != Some("close");
+        let length = response.header("content-length").map(str::parse::<usize>);
+        if response.header("transfer-encoding") == Some("chunked") {
+            response.body = self.chunks()?;
+        } else if let Some(length) = length {
+            response.body = vec![0; length.context("a content length")?];
+            self.stream.read_exact(&mut response.body).context("read the body")?;
+        } else if status != 204 {
+            bail!("an answer {status} without a length");
+        }
+        Ok(response)
+    }
+
+    fn chunks(&mut self) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.line()?;
+            let size = usize::from_str_radix(&line, 16).with_context(|| format!("a chunk's size: {line:?}"))?;
+            let begin = body.len();
+            body.resize(begin + size, 0);
+            self.stream.read_exact(&mut body[begin..]).context("read a chunk")?;
+            self.line().context("a chunk's end")?;
+            if size == 0 {
+                return Ok(body);
+            }
+        }
+    }
+}

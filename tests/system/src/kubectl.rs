@@ -1,0 +1,89 @@
+//! kubectl as a user runs it: inside the node's network, with the kubeconfig the node wrote.
+
+use std::{path::PathBuf, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::{
+    command::{self, Output},
+    poll::secs,
+    text,
+};
+
+/// One version of kubectl, against one node.
+#[derive(Clone, Debug)]
+pub struct Kubectl {
+    /// The program.
+    pub program: PathBuf,
+    /// Its version, for the report: `1.37`.
+    pub version: String,
+    /// Path of the network namespace to run in.
+    pub netns: String,
+    /// The kubeconfig.
+    pub config: PathBuf,
+    /// Its caches.
+    pub home: PathBuf,
+    /// The namespace of objects.
+    pub namespace: String,
+}
+
+impl Kubectl {
+    /// The command of a line of arguments; single quotes group.
+    pub fn command(&self, line: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net={}", self.netns)).arg("--").arg(&self.program);
+        command.arg("--namespace").arg(&self.namespace).args(text::words(line));
+        command.env("KUBECONFIG", &self.config).env("HOME", &self.home).env("TERM", "xterm");
+        command
+    }
+
+    /// Runs, whatever comes of it.
+    pub fn run(&self, line: &str, input: Option<&str>, limit: Duration) -> Result<Output> {
+        command::run(&mut self.command(line), input, limit)
+    }
+
+    /// Runs with success; gives standard output.
+    pub fn ok(&self, line: &str) -> Result<String> {
+        self.done(line, None, secs(60))
+    }
+
+    /// Runs with success and standard input.
+    pub fn feed(&self, line: &str, input: &str) -> Result<String> {
+        self.done(line, Some(input), secs(60))
+    }
+
+    /// Runs with success within a limit.
+    pub fn within(&self, limit: Duration, line: &str) -> Result<String> {
+        self.done(line, None, limit)
+    }
+
+    fn done(&self, line: &str, input: Option<&str>, limit: Duration) -> Result<String> {
+        let output = self.run(line, input, limit)?;
+        ensure!(output.code == 0, "kubectl {line} ended with {}:\n{}{}", output.code, output.out, output.err);
+        Ok(output.out)
+    }
+
+    /// Runs without success; gives standard error.
+    pub fn refused(&self, line: &str, input: Option<&str>) -> Result<String> {
+        let output = self.run(line, input, secs(60))?;
+        ensure!(output.code != 0, "kubectl {line} should have failed and said:\n{}{}", output.out, output.err);
+        Ok(output.err)
+    }
+
+    /// An object or a list as JSON.
+    pub fn json(&self, line: &str) -> Result<Value> {
+        let out = self.ok(&format!("{line} -o json"))?;
+        serde_json::from_str(&out).with_context(|| format!("kubectl {line}: read {out}"))
+    }
+
+    /// What a JSONPath gives.
+    pub fn path(&self, line: &str, path: &str) -> Result<String> {
+        self.ok(&format!("{line} -o 'jsonpath={path}'"))
+    }
+
+    /// Applies a manifest.
+    pub fn apply(&self, manifest: &str) -> Result<String> {
+        self.feed("apply -f -", manifest)
+    }
+}

@@ -1,0 +1,36 @@
+//! The whole-system suite: `knarr-system [--long] [--list] [FILTER ...]` runs the real binary on this kernel with a real
+//! containerd and real clients, as root, and prints one line a case and `N passed, M failed` at the end.
+//!
+//! | variable | what |
+//! |---|---|
+//! | `KNARR_BIN` | the binary under test |
+//! | `KUBECTL_OLD`, `KUBECTL_NEW` | two versions of kubectl |
+//! | `KNARR_IMAGES` | directory with the archives of `examples/hello/images` (made when unset) |
+//!
+//! The suite runs in a network namespace of its own, the outside world of its nodes; each node gets one more, and a
+//! directory below `/tmp` that every path of it is under. What a node leaves behind when it is taken away is a failure.
+
+mod cases;
+mod command;
+mod http;
+mod kubectl;
+mod load;
+mod netns;
+mod node;
+mod poll;
+mod pty;
+mod remains;
+mod suite;
+mod text;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match suite::run(std::env::args().skip(1)) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("knarr-system: {e:#}");
+            ExitCode::from(2)
+        }
+    }
+}

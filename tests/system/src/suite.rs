@@ -1,0 +1,276 @@
+//! Running cases: which, where, and what is said of them.
+
+use std::{
+    cell::RefCell,
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use crate::{
+    cases, command,
+    kubectl::Kubectl,
+    netns,
+    node::Node,
+    poll::{self, secs},
+};
+
+/// What all cases share.
+pub struct Env {
+    /// The binary under test.
+    pub binary: PathBuf,
+    /// Old and new kubectl: version and path.
+    pub kubectls: [(String, PathBuf); 2],
+    /// Scratch directory.
+    pub work: PathBuf,
+    /// Whether slow cases run in full.
+    pub long: bool,
+    images: PathBuf,
+    /// Nodes of the running case whose logs tell why it failed.
+    logs: RefCell<Vec<String>>,
+}
+
+/// What a case on the shared node works with.
+pub struct Cx<'a> {
+    /// The suite.
+    pub env: &'a Env,
+    /// The node.
+    pub node: &'a Node<'a>,
+    /// kubectl in a namespace of this case.
+    pub kubectl: Kubectl,
+    /// That namespace.
+    pub ns: String,
+}
+
+/// Where a case runs.
+#[derive(Clone, Copy)]
+pub enum Place {
+    /// On the shared node, with each version of kubectl.
+    Both(fn(&Cx) -> Result<()>),
+    /// On the shared node, with the new kubectl.
+    Shared(fn(&Cx) -> Result<()>),
+    /// On a node of its own.
+    Own(fn(&Env, &Node) -> Result<()>),
+    /// Without a node.
+    Host(fn(&Env) -> Result<()>),
+}
+
+/// A case.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// Its name, for the filter: `group/what`.
+    pub name: &'static str,
+    /// Where it runs.
+    pub place: Place,
+}
+
+/// A row of a module's table.
+pub const fn case(name: &'static str, place: Place) -> Case {
+    Case { name, place }
+}
+
+impl Env {
+    fn prepare(long: bool) -> Result<Self> {
+        let binary = path_of("KNARR_BIN").context("KNARR_BIN names the binary under test")?;
+        let kubectl = |variable: &str| -> Result<(String, PathBuf)> {
+            let path = path_of(variable).with_context(|| format!("{variable} names a kubectl"))?;
+            let out = command::ok(Command::new(&path).args(["version", "--client", "-o", "json"]), secs(30))?;
+            let version: serde_json::Value = serde_json::from_str(&out).context("read kubectl's version")?;
+            let part = |name: &str| version["clientVersion"][name].as_str().unwrap_or("?").to_owned();
+            Ok((format!("{}.{}", part("major"), part("minor")), path))
+        };
+        let work = PathBuf::from(format!("/tmp/kn-suite-{:x}", std::process::id()));
+        fs::create_dir_all(work.join("home")).context("make the scratch directory")?;
+        let images = match path_of("KNARR_IMAGES") {
+            Ok(dir) => dir,
+            Err(_) => {
+                let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/hello/images");
+                let dir = work.join("images");
+                command::ok(Command::new(&script).arg(&dir), secs(60)).context("make the images")?;
+                dir
+            }
+        };
+        let kubectls = [kubectl("KUBECTL_OLD")?, kubectl("KUBECTL_NEW")?];
+        Ok(Self { binary, kubectls, work, long, images, logs: RefCell::default() })
+    }
+
+    /// Image archives for a node.
+    pub fn images(&self) -> Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(&self.images).context("read the image directory")?;
+        Ok(entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "tar")).collect())
+    }
+
+    /// How often something dangerous is repeated: `few` normally, `many` with `--long`; `KNARR_KILLS` overrides.
+    pub fn times(&self, few: usize, many: usize) -> usize {
+        let told = std::env::var("KNARR_KILLS").ok().and_then(|n| n.parse().ok());
+        told.unwrap_or(if self.long { many } else { few })
+    }
+}
+
+fn path_of(variable: &str) -> Result<PathBuf> {
+    let value = std::env::var_os(variable).with_context(|| format!("{variable} is not set"))?;
+    fs::canonicalize(&value).with_context(|| format!("{variable}={}", value.display()))
+}
+
+/// Runs what the arguments ask for.
+pub fn run(args: impl Iterator<Item = String>) -> Result<ExitCode> {
+    let (options, filters): (Vec<_>, Vec<_>) = args.partition(|a| a.starts_with("--"));
+    if let Some(unknown) = options.iter().find(|o| !["--long", "--list"].contains(&o.as_str())) {
+        bail!("there is no option {unknown}");
+    }
+    let chosen: Vec<Case> =
+        cases::all().filter(|c| filters.is_empty() || filters.iter().any(|f| c.name.contains(f.as_str()))).collect();
+    if options.iter().any(|o| o == "--list") {
+        chosen.iter().for_each(|c| println!("{}", c.name));
+        return Ok(ExitCode::SUCCESS);
+    }
+    netns::leave_the_host()?;
+    poll::watch_signals()?;
+    let env = Env::prepare(options.iter().any(|o| o == "--long"))?;
+    let mut runner = Runner { env: &env, shared: None, passed: 0, failed: Vec::new(), number: 0 };
+    for case in &chosen {
+        if poll::interrupted() {
+            break;
+        }
+        runner.run(case);
+    }
+    runner.close();
+    let (passed, failed) = (runner.passed, runner.failed);
+    if failed.is_empty() {
+        let _ = fs::remove_dir_all(&env.work);
+    } else {
+        println!("\nfailed (logs in {}):\n  {}\n", env.work.display(), failed.join("\n  "));
+    }
+    println!("{passed} passed, {} failed", failed.len());
+    let good = failed.is_empty() && passed > 0 && !poll::interrupted();
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+struct Runner<'a> {
+    env: &'a Env,
+    shared: Option<Node<'a>>,
+    passed: usize,
+    failed: Vec<String>,
+    number: usize,
+}
+
+impl<'a> Runner<'a> {
+    fn run(&mut self, case: &Case) {
+        match case.place {
+            Place::Host(body) => self.judge(case.name, || body(self.env)),
+            Place::Own(body) => self.judge(case.name, || self.own(body)),
+            Place::Shared(body) => self.on_shared(case.name, &self.env.kubectls[1], body),
+            Place::Both(body) => {
+                for kubectl in &self.env.kubectls {
+                    self.on_shared(&format!("{} (kubectl {})", case.name, kubectl.0), kubectl, body);
+                }
+            }
+        }
+    }
+
+    fn own(&self, body: fn(&Env, &Node) -> Result<()>) -> Result<()> {
+        let node = Node::prepare(self.env, "")?;
+        let result = caught(|| {
+            node.spawn()?;
+            node.wait_ready(secs(60))?;
+            body(self.env, &node)
+        });
+        if result.is_err() {
+            self.env.logs.borrow_mut().push(node.tails(0));
+        }
+        // What is left after a failure is told too, but the failure comes first.
+        let end = node.finish().context("taking the node away");
+        result.and(end)
+    }
+
+    fn on_shared(&mut self, name: &str, kubectl: &'a (String, PathBuf), body: fn(&Cx) -> Result<()>) {
+        if self.shared.as_ref().is_some_and(|node| !node.runs()) {
+            self.close();
+        }
+        if self.shared.is_none() {
+            match Node::prepare(self.env, "") {
+                Ok(node) => self.shared = Some(node),
+                Err(e) => return self.judge(name, || Err(e.context("prepare the shared node"))),
+            }
+        }
+        self.number += 1;
+        let number = self.number;
+        let Some(node) = self.shared.take() else { return };
+        let mut lost = false;
+        self.judge(name, || {
+            if node.pid().is_none() {
+                let up = node.spawn().and_then(|()| node.wait_ready(secs(60)));
+                if up.is_err() {
+                    self.env.logs.borrow_mut().push(node.tails(0));
+                    lost = true;
+                }
+                up.context("start the shared node")?;
+            }
+            let since = fs::metadata(node.log()).map_or(0, |m| m.len());
+            let ns = format!("case-{number}");
+            let cx = Cx { env: self.env, node: &node, kubectl: node.kubectl_of(kubectl, &ns), ns };
+            let result = caught(|| {
+                node.namespace(&cx.ns)?;
+                body(&cx)
+            });
+            if result.is_err() {
+                let seen = cx.kubectl.ok("get all,events --ignore-not-found").unwrap_or_default();
+                self.env.logs.borrow_mut().push(format!("{seen}{}", node.tails(since)));
+            }
+            let deleted = node.delete_namespace(&cx.ns);
+            result.and(deleted)
+        });
+        if !lost {
+            self.shared = Some(node);
+        }
+    }
+
+    /// Takes the shared node away; that is a case too: all namespaces go, and nothing is left.
+    fn close(&mut self) {
+        let Some(node) = self.shared.take() else { return };
+        self.judge("the shared node/its namespaces go", || {
+            let result = cases::namespaces_go(&node);
+            if result.is_err() {
+                self.env.logs.borrow_mut().push(node.tails(0));
+            }
+            result
+        });
+        self.judge("the shared node/leaves nothing", || node.finish());
+    }
+
+    fn judge(&mut self, name: &str, body: impl FnOnce() -> Result<()>)
+    where
+        Self: Sized,
+    {
+        let begun = Instant::now();
+        let result = caught(body);
+        let took = begun.elapsed();
+        let logs = self.env.logs.take();
+        self.report(name, result, took, &logs);
+    }
+
+    fn report(&mut self, name: &str, result: Result<()>, took: Duration, logs: &[String]) {
+        let Err(error) = result else {
+            self.passed += 1;
+            return println!("ok     {:7.1} s  {name}", took.as_secs_f32());
+        };
+        println!("FAILED {:7.1} s  {name}", took.as_secs_f32());
+        for line in format!("{error:#}").lines().chain(logs.iter().flat_map(|l| l.lines())) {
+            println!("         | {line}");
+        }
+        self.failed.push(name.to_owned());
+    }
+}
+
+/// A panic is a failure of the case.
+fn caught(body: impl FnOnce() -> Result<()>) -> Result<()> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+        Err(anyhow!("panicked: {}", text.unwrap_or_default()))
+    })
+}
