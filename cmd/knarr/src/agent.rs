@@ -2,11 +2,7 @@
 //!
 //! Everything here gets the API as a trait object: on another machine the same code runs over the network transport.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::Path,
-    sync::Arc,
-};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use ipnet::Ipv4Net;
@@ -20,20 +16,21 @@ use serde::Deserialize;
 use crate::{
     component,
     config::{Component, Config},
+    edge,
     exit::Fatal,
     preflight,
     server::ControlPlane,
 };
 
 /// The service proxy's nft table.
-pub const PROXY_TABLE: &str = "knarr-proxy";
+pub(crate) const PROXY_TABLE: &str = "knarr-proxy";
 /// The pod network's.
 const NETWORK_TABLE: &str = "knarr-network";
 /// The packet mark that asks for masquerading (the bit kube-proxy uses, so that firewalls that know it go on working).
 const MASQUERADE: u32 = 0x4000;
 
 /// The private containerd of a configuration.
-pub fn containerd_settings(config: &Config) -> Settings {
+pub(crate) fn containerd_settings(config: &Config) -> Settings {
     let agent = config.paths.data.join("agent");
     Settings {
         binary: preflight::find("containerd").unwrap_or_else(|| "containerd".into()),
@@ -64,7 +61,7 @@ fn network_config(config: &Config, pod_cidr: Ipv4Net) -> anyhow::Result<HostConf
 }
 
 /// The pod network an earlier process set up, as its CNI configuration tells.
-pub fn known_network(config: &Config) -> Option<Host> {
+pub(crate) fn known_network(config: &Config) -> Option<Host> {
     #[derive(Deserialize)]
     struct List {
         plugins: Vec<knarr_network::cni::Conf>,
@@ -75,7 +72,7 @@ pub fn known_network(config: &Config) -> Option<Host> {
 }
 
 /// Starts the agent beside a control plane.
-pub async fn start(plane: &ControlPlane, config: &Config, tasks: &Tasks) -> Result<(), Fatal> {
+pub(crate) async fn start(plane: &ControlPlane, config: &Config, tasks: &Tasks) -> Result<(), Fatal> {
     let node_user = format!("system:node:{}", config.node.name);
     let node_api = plane.api(&node_user, &["system:nodes"]);
     let socket = runtime(config, tasks).await?;
@@ -99,6 +96,9 @@ pub async fn start(plane: &ControlPlane, config: &Config, tasks: &Tasks) -> Resu
                 Ok::<(), std::convert::Infallible>(())
             })
         });
+    }
+    if !config.disabled.contains(&Component::Ingress) {
+        edge::start_ingress(plane, config, tasks)?;
     }
     Ok(())
 }
@@ -156,6 +156,9 @@ async fn network(plane: &ControlPlane, api: &Arc<dyn Api>, config: &Config, task
         .await
         .map_err(|e| anyhow::anyhow!(knarr_daemon::chain(&e)))?;
     tracing::info!(pods = %cidr, "the pod network is set up");
+    if !config.disabled.contains(&Component::Dns) {
+        edge::start_dns(plane, config, IpAddr::V4(host.address()), cidr, tasks).await?;
+    }
     Ok(())
 }
 
@@ -175,9 +178,4 @@ async fn pod_cidr(api: &Arc<dyn Api>, node: &str, tasks: &Tasks) -> Ipv4Net {
         Some(cidr) => cidr,
         None => std::future::pending().await, // the informer was stopped, and so are we
     }
-}
-
-/// A listening address.
-pub fn at(ip: IpAddr, port: u16) -> Option<SocketAddr> {
-    (port > 0).then_some(SocketAddr::new(ip, port))
 }

@@ -13,7 +13,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const STABLE: Duration = Duration::from_secs(60);
 
 /// Keeps a component running until `stop`. `start` builds it and spawns its tasks.
-pub async fn keep<E: std::fmt::Display>(
+pub(crate) async fn keep<E: std::fmt::Display>(
     name: &'static str,
     stop: Stop,
     mut start: impl AsyncFnMut(&Tasks) -> Result<(), E>,

@@ -11,110 +11,109 @@ use crate::{exit::Fatal, input::Input};
 
 /// What `knarr server` runs with.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Config {
+pub(crate) struct Config {
     /// Where everything lies on the host.
-    pub paths: Paths,
+    pub(crate) paths: Paths,
     /// The API.
-    pub api: Api,
+    pub(crate) api: Api,
     /// The cluster's network.
-    pub net: Net,
+    pub(crate) net: Net,
     /// This node.
-    pub node: Node,
+    pub(crate) node: Node,
     /// The ingress.
-    pub ingress: Ingress,
+    pub(crate) ingress: Ingress,
     /// Components that are left out.
-    pub disabled: Vec<Component>,
+    pub(crate) disabled: Vec<Component>,
     /// The join secret, if the user chose one.
-    pub token: Option<String>,
+    pub(crate) token: Option<String>,
     /// More logs.
-    pub debug: bool,
+    pub(crate) debug: bool,
 }
 
 /// Host paths, all derived from one prefix so that several nodes can live on one kernel.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Paths {
+pub(crate) struct Paths {
     /// `/etc/knarr`
-    pub etc: PathBuf,
+    pub(crate) etc: PathBuf,
     /// `/var/lib/knarr` (`--data-dir`)
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// `/run/knarr`: sockets, kept short.
-    pub run: PathBuf,
+    pub(crate) run: PathBuf,
     /// `/var/lib/kubelet`
-    pub kubelet: PathBuf,
+    pub(crate) kubelet: PathBuf,
     /// `/var/log/pods`
-    pub pod_logs: PathBuf,
+    pub(crate) pod_logs: PathBuf,
     /// `/var/log/containers`
-    pub container_logs: PathBuf,
+    pub(crate) container_logs: PathBuf,
     /// Admin kubeconfig.
-    pub kubeconfig: PathBuf,
+    pub(crate) kubeconfig: PathBuf,
     /// Its mode.
-    pub kubeconfig_mode: u32,
+    pub(crate) kubeconfig_mode: u32,
 }
 
 /// The API server's face.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Api {
+pub(crate) struct Api {
     /// Where it listens.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// The address told to the cluster.
-    pub advertise: IpAddr,
+    pub(crate) advertise: IpAddr,
     /// More names in its certificate.
-    pub sans: Vec<String>,
+    pub(crate) sans: Vec<String>,
 }
 
 /// The cluster's network.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Net {
+pub(crate) struct Net {
     /// Pods.
-    pub cluster_cidr: Ipv4Net,
+    pub(crate) cluster_cidr: Ipv4Net,
     /// Services.
-    pub service_cidr: Ipv4Net,
+    pub(crate) service_cidr: Ipv4Net,
     /// NodePorts.
-    pub node_ports: std::ops::RangeInclusive<u16>,
+    pub(crate) node_ports: std::ops::RangeInclusive<u16>,
     /// The DNS Service.
-    pub dns: Ipv4Addr,
+    pub(crate) dns: Ipv4Addr,
     /// The DNS domain.
-    pub domain: String,
+    pub(crate) domain: String,
 }
 
 /// This node.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
+pub(crate) struct Node {
     /// Name, lower case.
-    pub name: String,
+    pub(crate) name: String,
     /// Its address.
-    pub ip: IpAddr,
+    pub(crate) ip: IpAddr,
     /// Its address from outside.
-    pub external_ip: Option<IpAddr>,
+    pub(crate) external_ip: Option<IpAddr>,
     /// Labels at registration.
-    pub labels: Vec<(String, String)>,
+    pub(crate) labels: Vec<(String, String)>,
     /// Taints at registration: key, value, effect.
-    pub taints: Vec<(String, String, String)>,
+    pub(crate) taints: Vec<(String, String, String)>,
     /// Most pods.
-    pub max_pods: u32,
+    pub(crate) max_pods: u32,
     /// Parent cgroup of pods, `/` for the root.
-    pub cgroup_root: String,
+    pub(crate) cgroup_root: String,
     /// A runtime that is not ours.
-    pub runtime_endpoint: Option<PathBuf>,
+    pub(crate) runtime_endpoint: Option<PathBuf>,
     /// containerd's snapshotter.
-    pub snapshotter: String,
+    pub(crate) snapshotter: String,
     /// Upstream DNS servers.
-    pub resolv_conf: PathBuf,
+    pub(crate) resolv_conf: PathBuf,
 }
 
 /// The built-in ingress.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ingress {
+pub(crate) struct Ingress {
     /// HTTP port, 0 for none.
-    pub http: u16,
+    pub(crate) http: u16,
     /// HTTPS port, 0 for none.
-    pub https: u16,
+    pub(crate) https: u16,
 }
 
 /// What can be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Component {
+pub(crate) enum Component {
     Dns,
     Ingress,
     Proxy,
@@ -124,7 +123,7 @@ pub enum Component {
 }
 
 /// Checks what the user wrote against the host.
-pub fn check(input: &Input) -> Result<Config, Fatal> {
+pub(crate) fn check(input: &Input) -> Result<Config, Fatal> {
     Check { input }.config()
 }
 
@@ -215,7 +214,13 @@ impl Check<'_> {
         let node_ports = ports
             .filter(|r| *r.start() > 0 && !r.is_empty())
             .ok_or_else(|| self.wrong("service-node-port-range", "this is not a range like 30000-32767"))?;
-        Ok(Net { cluster_cidr: cluster, service_cidr: service, node_ports, dns, domain: self.input.one("cluster-domain").to_owned() })
+        Ok(Net {
+            cluster_cidr: cluster,
+            service_cidr: service,
+            node_ports,
+            dns,
+            domain: self.input.one("cluster-domain").to_owned(),
+        })
     }
 
     fn node(&self) -> Result<Node, Fatal> {
@@ -282,7 +287,12 @@ impl Check<'_> {
                 "controllers" => Component::Controllers,
                 "agent" => Component::Agent,
                 "servicelb" | "local-storage" | "metrics-server" | "runtimes" => continue,
-                _ => return Err(Fatal::usage(format!("--disable {name:?}: there is no such component"), "run `knarr help`")),
+                _ => {
+                    return Err(Fatal::usage(
+                        format!("--disable {name:?}: there is no such component"),
+                        "run `knarr help`",
+                    ));
+                }
             });
         }
         Ok(out)
@@ -305,12 +315,12 @@ impl Check<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{flags::Role, input};
+    use crate::input;
 
     fn config(args: &[&str]) -> Result<Config, String> {
         let base = ["--config", "/dev/null", "--node-name", "n1", "--node-ip", "192.0.2.1"];
         let args = base.iter().chain(args).map(std::ffi::OsString::from);
-        input::read(Role::Server, args).and_then(|i| check(&i)).map_err(|e| e.to_string())
+        input::read(args).and_then(|i| check(&i)).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -342,7 +352,8 @@ mod tests {
             let e = config(args).unwrap_err();
             assert!(e.contains(why), "{args:?}: {e}");
         }
-        let c = config(&["--node-taint", "a=b:NoExecute", "--node-label", "x=y", "--disable", "traefik,servicelb"]).unwrap();
+        let c = config(&["--node-taint", "a=b:NoExecute", "--node-label", "x=y", "--disable", "traefik,servicelb"])
+            .unwrap();
         assert_eq!(c.node.taints, [("a".into(), "b".into(), "NoExecute".into())]);
         assert_eq!(c.disabled, [Component::Ingress]);
     }

@@ -9,25 +9,26 @@ use knarr_pki::{Ca, Identity, JoinToken, Leaf, Vault, ca_hash, kubeconfig, rando
 use crate::config::Config;
 
 /// What the server shows, signs with and believes.
-pub struct Credentials {
+pub(crate) struct Credentials {
     /// Signs what servers show: the API, kubelets, the ingress's local certificates.
-    pub server_ca: Ca,
+    pub(crate) server_ca: Ca,
     /// Signs what clients show.
-    pub client_ca: Ca,
+    pub(crate) client_ca: Ca,
     /// The API's certificate.
-    pub serving: Identity,
+    pub(crate) serving: Identity,
     /// Key of ServiceAccount tokens, PEM.
-    pub service_key: String,
+    pub(crate) service_key: String,
 }
 
 /// Reads or makes all of it, and writes kubeconfig and token files.
-pub fn prepare(config: &Config, now: Timestamp) -> anyhow::Result<Credentials> {
+pub(crate) fn prepare(config: &Config, now: Timestamp) -> anyhow::Result<Credentials> {
     let server = config.paths.data.join("server");
     let vault = Vault::open(server.join("tls"))?;
     let born = now.as_second();
     let server_ca = vault.ca("server-ca", &format!("knarr-server-ca@{born}"), now)?;
     let client_ca = vault.ca("client-ca", &format!("knarr-client-ca@{born}"), now)?;
-    let serving = vault.leaf("serving-kube-apiserver", &server_ca, &Leaf::server("kube-apiserver", names(config)), now)?;
+    let serving =
+        vault.leaf("serving-kube-apiserver", &server_ca, &Leaf::server("kube-apiserver", names(config)), now)?;
     let service_key = vault.secret("service.key", || {
         let (_, identity) = Ca::create("service-account", now)?;
         Ok(identity.key)
@@ -42,10 +43,17 @@ pub fn prepare(config: &Config, now: Timestamp) -> anyhow::Result<Credentials> {
 fn names(config: &Config) -> Vec<String> {
     let domain = &config.net.domain;
     let first = config.net.service_cidr.hosts().next().map(IpAddr::V4);
-    let mut names: Vec<String> = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"].map(Into::into).into();
+    let mut names: Vec<String> =
+        ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"].map(Into::into).into();
     names.push(format!("kubernetes.default.svc.{domain}"));
     names.push(config.node.name.clone());
-    let addresses = [Some(IpAddr::from([127, 0, 0, 1])), Some(config.node.ip), config.node.external_ip, Some(config.api.advertise), first];
+    let addresses = [
+        Some(IpAddr::from([127, 0, 0, 1])),
+        Some(config.node.ip),
+        config.node.external_ip,
+        Some(config.api.advertise),
+        first,
+    ];
     names.extend(addresses.into_iter().flatten().filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string()));
     names.extend(config.api.sans.iter().cloned());
     names.sort();

@@ -20,24 +20,24 @@ const WAITING: usize = 64;
 const PIPE: usize = 64 << 10;
 
 /// See the module.
-pub struct Dialer {
+pub(crate) struct Dialer {
     agent: OnceLock<(String, mpsc::Sender<BoxIo>)>,
     api: OnceLock<Arc<dyn Api>>,
 }
 
 impl Dialer {
     /// A dialer that knows nobody yet.
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { agent: OnceLock::new(), api: OnceLock::new() })
     }
 
     /// Where Services are looked up.
-    pub fn follow(&self, api: Arc<dyn Api>) {
+    pub(crate) fn follow(&self, api: Arc<dyn Api>) {
         let _ = self.api.set(api);
     }
 
     /// The streams for the agent of `node`.
-    pub fn accept_for(&self, node: &str) -> mpsc::Receiver<BoxIo> {
+    pub(crate) fn accept_for(&self, node: &str) -> mpsc::Receiver<BoxIo> {
         let (tx, rx) = mpsc::channel(WAITING);
         let _ = self.agent.set((node.to_owned(), tx));
         rx

@@ -12,7 +12,7 @@ use std::{fmt, process::ExitCode};
 
 /// The reason the process cannot go on.
 #[derive(Debug)]
-pub struct Fatal {
+pub(crate) struct Fatal {
     code: u8,
     what: String,
     mend: String,
@@ -24,17 +24,17 @@ impl Fatal {
     }
 
     /// Wrong arguments or configuration.
-    pub fn usage(what: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(crate) fn usage(what: impl Into<String>, mend: impl Into<String>) -> Self {
         Self::new(2, what, mend)
     }
 
     /// The host lacks something.
-    pub fn host(what: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(crate) fn host(what: impl Into<String>, mend: impl Into<String>) -> Self {
         Self::new(3, what, mend)
     }
 
     /// An address is taken.
-    pub fn in_use(what: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(crate) fn in_use(what: impl Into<String>, mend: impl Into<String>) -> Self {
         Self::new(4, what, mend)
     }
 }
@@ -59,7 +59,7 @@ impl fmt::Display for Fatal {
 }
 
 /// Prints the final line and makes the exit code: the only place that does.
-pub fn report(result: Result<(), Fatal>) -> ExitCode {
+pub(crate) fn report(result: Result<(), Fatal>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {

@@ -3,20 +3,11 @@
 //! Names and meanings are k3s's, so that unit files, cloud-init snippets and habits carry over.
 
 /// What `knarr --version` prints.
-pub const VERSION: &str = knarr_apiserver::VERSION;
-
-/// Which command reads the flags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// `knarr server`
-    Server,
-    /// `knarr agent`
-    Agent,
-}
+pub(crate) const VERSION: &str = knarr_apiserver::VERSION;
 
 /// How a flag is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arity {
+pub(crate) enum Arity {
     /// `--flag`, `--flag=false`
     Switch,
     /// `--flag value`
@@ -27,7 +18,7 @@ pub enum Arity {
 
 /// What becomes of a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// It is used.
     Used,
     /// It is accepted, does nothing, and one line says so.
@@ -40,34 +31,28 @@ pub enum Fate {
 
 /// One flag.
 #[derive(Debug)]
-pub struct Flag {
+pub(crate) struct Flag {
     /// Name without dashes.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// One-letter form, or `\0`.
-    pub short: char,
-    /// Only `knarr server` takes it.
-    pub server_only: bool,
+    pub(crate) short: char,
     /// How it is written.
-    pub arity: Arity,
+    pub(crate) arity: Arity,
     /// Environment variable behind `KNARR_` and `K3S_`; empty for none.
-    pub env: &'static str,
+    pub(crate) env: &'static str,
     /// Default as text.
-    pub default: &'static str,
+    pub(crate) default: &'static str,
     /// What becomes of it.
-    pub fate: Fate,
+    pub(crate) fate: Fate,
     /// One line for `help`.
-    pub help: &'static str,
+    pub(crate) help: &'static str,
 }
 
 const fn flag(name: &'static str, arity: Arity, default: &'static str, help: &'static str) -> Flag {
-    Flag { name, short: '\0', server_only: false, arity, env: "", default, fate: Fate::Used, help }
+    Flag { name, short: '\0', arity, env: "", default, fate: Fate::Used, help }
 }
 
 impl Flag {
-    const fn server(mut self) -> Self {
-        self.server_only = true;
-        self
-    }
     const fn short(mut self, short: char) -> Self {
         self.short = short;
         self
@@ -85,7 +70,7 @@ impl Flag {
 use Arity::{List, Switch, Value};
 
 /// All flags, in the order `help` shows them.
-pub const FLAGS: &[Flag] = &[
+pub(crate) const FLAGS: &[Flag] = &[
     flag("config", Value, "/etc/knarr/config.yaml", "configuration file; <file>.d/*.yaml are read after it")
         .short('c')
         .env("CONFIG_FILE"),
@@ -95,19 +80,18 @@ pub const FLAGS: &[Flag] = &[
     flag("token-file", Value, "", "file with the shared secret").env("TOKEN_FILE"),
     flag("write-kubeconfig", Value, "/etc/knarr/knarr.yaml", "where the admin kubeconfig is written")
         .short('o')
-        .env("KUBECONFIG_OUTPUT")
-        .server(),
-    flag("write-kubeconfig-mode", Value, "0600", "its file mode").env("KUBECONFIG_MODE").server(),
+        .env("KUBECONFIG_OUTPUT"),
+    flag("write-kubeconfig-mode", Value, "0600", "its file mode").env("KUBECONFIG_MODE"),
     flag("bind-address", Value, "0.0.0.0", "address the API listens on"),
-    flag("https-listen-port", Value, "6443", "port the API listens on").server(),
-    flag("advertise-address", Value, "", "address of the API told to the cluster (default: the node's)").server(),
-    flag("tls-san", List, "", "more names and addresses in the API's certificate").server(),
-    flag("cluster-cidr", Value, "10.42.0.0/16", "pod addresses; a /24 for each node").server(),
-    flag("service-cidr", Value, "10.43.0.0/16", "Service addresses").server(),
-    flag("service-node-port-range", Value, "30000-32767", "NodePorts").server(),
-    flag("cluster-dns", Value, "10.43.0.10", "address of the cluster DNS Service").server(),
-    flag("cluster-domain", Value, "cluster.local", "DNS domain of the cluster").server(),
-    flag("disable", List, "", "leave out: dns (coredns), ingress (traefik), proxy, scheduler, controllers").server(),
+    flag("https-listen-port", Value, "6443", "port the API listens on"),
+    flag("advertise-address", Value, "", "address of the API told to the cluster (default: the node's)"),
+    flag("tls-san", List, "", "more names and addresses in the API's certificate"),
+    flag("cluster-cidr", Value, "10.42.0.0/16", "pod addresses; a /24 for each node"),
+    flag("service-cidr", Value, "10.43.0.0/16", "Service addresses"),
+    flag("service-node-port-range", Value, "30000-32767", "NodePorts"),
+    flag("cluster-dns", Value, "10.43.0.10", "address of the cluster DNS Service"),
+    flag("cluster-domain", Value, "cluster.local", "DNS domain of the cluster"),
+    flag("disable", List, "", "leave out: dns (coredns), ingress (traefik), proxy, scheduler, controllers"),
     flag("node-name", Value, "", "name of this node (default: the host's)").env("NODE_NAME"),
     flag("node-label", List, "", "labels set when the node registers first"),
     flag("node-taint", List, "", "taints set when the node registers first"),
@@ -123,30 +107,29 @@ pub const FLAGS: &[Flag] = &[
     flag("debug", Switch, "false", "log more").env("DEBUG"),
     flag("v", Value, "0", "log level as Kubernetes programs have it").fate(Fate::Ignored("use --debug or KNARR_LOG")),
     flag("flannel-backend", Value, "vxlan", "network between nodes")
-        .server()
         .fate(Fate::Ignored("one node needs no network between nodes")),
-    flag("egress-selector-mode", Value, "agent", "").server().fate(Fate::Ignored("knarr has one way to its nodes")),
-    flag("disable-network-policy", Switch, "false", "").server().fate(Fate::Ignored("there is no policy engine yet")),
-    flag("disable-helm-controller", Switch, "false", "").server().fate(Fate::Ignored("there is none")),
-    flag("disable-cloud-controller", Switch, "false", "").server().fate(Fate::Ignored("there is none")),
+    flag("egress-selector-mode", Value, "agent", "").fate(Fate::Ignored("knarr has one way to its nodes")),
+    flag("disable-network-policy", Switch, "false", "").fate(Fate::Ignored("there is no policy engine yet")),
+    flag("disable-helm-controller", Switch, "false", "").fate(Fate::Ignored("there is none")),
+    flag("disable-cloud-controller", Switch, "false", "").fate(Fate::Ignored("there is none")),
     flag("prefer-bundled-bin", Switch, "false", "").fate(Fate::Ignored("knarr bundles no programs")),
-    flag("cluster-init", Switch, "false", "").server().fate(Fate::Refused("several servers are not supported yet")),
-    flag("datastore-endpoint", Value, "", "").server().fate(Fate::Refused("the store is SQLite; etcd comes later")),
+    flag("cluster-init", Switch, "false", "").fate(Fate::Refused("several servers are not supported yet")),
+    flag("datastore-endpoint", Value, "", "").fate(Fate::Refused("the store is SQLite; etcd comes later")),
     flag("docker", Switch, "false", "").fate(Fate::Refused("the runtime is containerd")),
     flag("rootless", Switch, "false", "").fate(Fate::Refused("knarr needs root")),
-    flag("no-deploy", List, "", "").server().fate(Fate::Alias("disable")),
+    flag("no-deploy", List, "", "").fate(Fate::Alias("disable")),
     flag("cluster-secret", Value, "", "").fate(Fate::Alias("token")),
 ];
 
 /// Finds a flag by its name or letter.
-pub fn find(name: &str) -> Option<&'static Flag> {
+pub(crate) fn find(name: &str) -> Option<&'static Flag> {
     let mut letters = name.chars();
     let letter = letters.next().filter(|_| letters.next().is_none());
     FLAGS.iter().find(|f| f.name == name || letter.is_some_and(|c| f.short == c))
 }
 
 /// The text of `knarr help`.
-pub fn help() -> String {
+pub(crate) fn help() -> String {
     let mut out = format!(
         "knarr {VERSION} — Kubernetes in one static binary
 

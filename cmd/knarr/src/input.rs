@@ -10,42 +10,42 @@ use knarr_api::Value;
 
 use crate::{
     exit::Fatal,
-    flags::{self, Arity, FLAGS, Fate, Flag, Role},
+    flags::{self, Arity, FLAGS, Fate, Flag},
 };
 
 /// Flag values by name. Every used flag that was written or has a default is here.
 #[derive(Debug, Default, PartialEq)]
-pub struct Input {
+pub(crate) struct Input {
     values: BTreeMap<&'static str, Vec<String>>,
     /// One line for each flag that does nothing here.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Input {
     /// The value of a flag, empty where nothing was said.
-    pub fn one(&self, name: &str) -> &str {
+    pub(crate) fn one(&self, name: &str) -> &str {
         self.values.get(name).and_then(|v| v.last()).map_or("", String::as_str)
     }
 
     /// All values of a list flag.
-    pub fn all(&self, name: &str) -> &[String] {
+    pub(crate) fn all(&self, name: &str) -> &[String] {
         self.values.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// Whether a switch is on.
-    pub fn on(&self, name: &str) -> bool {
+    pub(crate) fn on(&self, name: &str) -> bool {
         self.one(name) == "true"
     }
 }
 
-/// Reads everything the user wrote for `role`.
-pub fn read(role: Role, args: impl Iterator<Item = OsString>) -> Result<Input, Fatal> {
-    let cli = from_args(role, args)?;
-    let env = from_env(role, |name| std::env::var(name).ok());
+/// Reads everything the user wrote.
+pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Input, Fatal> {
+    let cli = from_args(args)?;
+    let env = from_env(|name| std::env::var(name).ok());
     let path = [&cli, &env].iter().find_map(|layer| layer.get("config")).and_then(|v| v.last());
     let files = match path {
-        Some(path) => from_files(role, Path::new(path), true)?,
-        None => from_files(role, Path::new(flags::find("config").map_or("", |f| f.default)), false)?,
+        Some(path) => from_files(Path::new(path), true)?,
+        None => from_files(Path::new(flags::find("config").map_or("", |f| f.default)), false)?,
     };
     merge(vec![files, env, cli])
 }
@@ -73,10 +73,6 @@ fn merge(layers: Vec<Layer>) -> Result<Input, Fatal> {
     Ok(input)
 }
 
-fn known(role: Role, name: &str) -> Option<&'static Flag> {
-    flags::find(name).filter(|f| role == Role::Server || !f.server_only)
-}
-
 fn push(layer: &mut Layer, flag: &'static Flag, text: &str) {
     let values = layer.entry(flag.name).or_default();
     match flag.arity {
@@ -85,7 +81,7 @@ fn push(layer: &mut Layer, flag: &'static Flag, text: &str) {
     }
 }
 
-fn from_args(role: Role, args: impl Iterator<Item = OsString>) -> Result<Layer, Fatal> {
+fn from_args(args: impl Iterator<Item = OsString>) -> Result<Layer, Fatal> {
     let usage = |what: String| Fatal::usage(what, "run `knarr help`");
     let mut parser = lexopt::Parser::from_args(args);
     let mut layer = Layer::new();
@@ -95,7 +91,7 @@ fn from_args(role: Role, args: impl Iterator<Item = OsString>) -> Result<Layer, 
             lexopt::Arg::Short(letter) => letter.to_string(),
             lexopt::Arg::Value(text) => return Err(usage(format!("unexpected argument {text:?}"))),
         };
-        let flag = known(role, &name).ok_or_else(|| usage(format!("there is no flag --{name}")))?;
+        let flag = flags::find(&name).ok_or_else(|| usage(format!("there is no flag --{name}")))?;
         let value = match flag.arity {
             Arity::Switch => parser.optional_value().unwrap_or_else(|| "true".into()),
             Arity::Value | Arity::List => parser.value().map_err(|e| usage(e.to_string()))?,
@@ -106,9 +102,9 @@ fn from_args(role: Role, args: impl Iterator<Item = OsString>) -> Result<Layer, 
     Ok(layer)
 }
 
-fn from_env(role: Role, get: impl Fn(&str) -> Option<String>) -> Layer {
+fn from_env(get: impl Fn(&str) -> Option<String>) -> Layer {
     let mut layer = Layer::new();
-    for flag in FLAGS.iter().filter(|f| !f.env.is_empty() && known(role, f.name).is_some()) {
+    for flag in FLAGS.iter().filter(|f| !f.env.is_empty()) {
         let text = get(&format!("KNARR_{}", flag.env)).or_else(|| get(&format!("K3S_{}", flag.env)));
         if let Some(text) = text.filter(|t| !t.is_empty()) {
             push(&mut layer, flag, &text);
@@ -119,7 +115,7 @@ fn from_env(role: Role, get: impl Fn(&str) -> Option<String>) -> Layer {
 
 /// The file and then `<file>.d/*.yaml` in alphabetical order. Unknown keys are not fatal: other commands read the
 /// same file.
-fn from_files(role: Role, path: &Path, must_exist: bool) -> Result<Layer, Fatal> {
+fn from_files(path: &Path, must_exist: bool) -> Result<Layer, Fatal> {
     let unreadable = |path: &Path, why: String| {
         Fatal::usage(format!("cannot read the configuration {}: {why}", path.display()), "mend the file or --config")
     };
@@ -138,13 +134,13 @@ fn from_files(role: Role, path: &Path, must_exist: bool) -> Result<Layer, Fatal>
     let mut layer = Layer::new();
     for file in files {
         let text = std::fs::read(&file).map_err(|e| unreadable(&file, e.to_string()))?;
-        from_yaml(role, &text, &mut layer).map_err(|why| unreadable(&file, why))?;
+        from_yaml(&text, &mut layer).map_err(|why| unreadable(&file, why))?;
     }
     Ok(layer)
 }
 
 /// One configuration file. A `+` after a key appends to what earlier files said.
-fn from_yaml(role: Role, text: &[u8], layer: &mut Layer) -> Result<(), String> {
+fn from_yaml(text: &[u8], layer: &mut Layer) -> Result<(), String> {
     let tree = knarr_api::yaml::parse(text, &knarr_api::json::Limits::default()).map_err(|e| e.to_string())?.value;
     let map = match &tree {
         Value::Null => return Ok(()),
@@ -153,7 +149,7 @@ fn from_yaml(role: Role, text: &[u8], layer: &mut Layer) -> Result<(), String> {
     };
     for (key, value) in map.iter() {
         let (name, append) = key.strip_suffix('+').map_or((key, false), |name| (name, true));
-        let Some(flag) = known(role, name) else { continue };
+        let Some(flag) = flags::find(name) else { continue };
         if !append {
             layer.remove(flag.name);
         }
@@ -184,30 +180,29 @@ fn scalar(name: &str, value: &Value) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn args(role: Role, args: &[&str]) -> Result<Layer, String> {
-        from_args(role, args.iter().map(OsString::from)).map_err(|e| e.to_string())
+    fn args(args: &[&str]) -> Result<Layer, String> {
+        from_args(args.iter().map(OsString::from)).map_err(|e| e.to_string())
     }
 
     #[test]
     fn command_line() {
-        let l = args(Role::Server, &["--tls-san", "a,b", "--tls-san=c", "-d", "/x", "--debug"]).unwrap();
+        let l = args(&["--tls-san", "a,b", "--tls-san=c", "-d", "/x", "--debug"]).unwrap();
         assert_eq!(l["tls-san"], ["a", "b", "c"]);
         assert_eq!((&*l["data-dir"][0], &*l["debug"][0]), ("/x", "true"));
         for bad in [&["--nonsense"][..], &["extra"], &["--data-dir"]] {
-            assert!(args(Role::Server, bad).is_err(), "{bad:?}");
+            assert!(args(bad).is_err(), "{bad:?}");
         }
-        assert!(args(Role::Agent, &["--tls-san", "a"]).is_err());
     }
 
     #[test]
     fn files_append_only_with_a_plus() {
         let mut l = Layer::new();
-        from_yaml(Role::Server, b"tls-san: [a]\nnode-label: x=1\nunknown: 1\n", &mut l).unwrap();
-        from_yaml(Role::Server, b"tls-san+: [b]\nnode-label: y=2\ndebug: true\n", &mut l).unwrap();
+        from_yaml(b"tls-san: [a]\nnode-label: x=1\nunknown: 1\n", &mut l).unwrap();
+        from_yaml(b"tls-san+: [b]\nnode-label: y=2\ndebug: true\n", &mut l).unwrap();
         assert_eq!((&*l["tls-san"], &*l["node-label"]), (&["a", "b"].map(String::from)[..], &["y=2".to_owned()][..]));
         assert_eq!(l["debug"], ["true"]);
-        assert!(from_yaml(Role::Server, b"- a\n", &mut l).is_err());
-        assert!(from_yaml(Role::Server, b"", &mut l).is_ok());
+        assert!(from_yaml(b"- a\n", &mut l).is_err());
+        assert!(from_yaml(b"", &mut l).is_ok());
     }
 
     #[test]
@@ -229,7 +224,7 @@ mod tests {
             "K3S_NODE_NAME" => Some("n".to_owned()),
             _ => None,
         };
-        let l = from_env(Role::Server, env);
+        let l = from_env(env);
         assert_eq!((&*l["token"][0], &*l["node-name"][0]), ("mine", "n"));
     }
 }

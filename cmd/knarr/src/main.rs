@@ -23,8 +23,6 @@ mod uninstall;
 
 use std::process::ExitCode;
 
-use flags::Role;
-
 fn main() -> ExitCode {
     if knarr_network::cni::is_plugin() {
         return knarr_network::cni::main();
@@ -59,7 +57,7 @@ fn run() -> Result<(), exit::Fatal> {
 }
 
 fn configure(args: impl Iterator<Item = std::ffi::OsString>) -> Result<config::Config, exit::Fatal> {
-    let input = input::read(Role::Server, args)?;
+    let input = input::read(args)?;
     let config = config::check(&input)?;
     knarr_daemon::telemetry::init(if config.debug { "debug,hyper=info,h2=info,tower=info" } else { "info" });
     for warning in &input.warnings {

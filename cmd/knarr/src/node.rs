@@ -11,7 +11,7 @@ use knarr_kubelet::{Config as KubeletConfig, Kubelet, Taint};
 use crate::{component, config::Config, server::ControlPlane};
 
 /// Starts the kubelet as a component of its own.
-pub async fn start(
+pub(crate) async fn start(
     plane: &ControlPlane,
     config: &Config,
     api: &Arc<dyn Api>,

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 
 /// Sends `state` (`READY=1`, `STOPPING=1`) if a service manager asked for it.
-pub fn notify(state: &str) {
+pub(crate) fn notify(state: &str) {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let send = || {
         let socket = UnixDatagram::unbound()?;

@@ -17,10 +17,10 @@ use crate::exit::Fatal;
 const FILE: &str = "knarr.pid";
 
 /// Proof that this process is the only server of its prefix; ends with the process.
-pub struct Claim(#[expect(dead_code, reason = "held for its lock")] Flock<File>);
+pub(crate) struct Claim(#[expect(dead_code, reason = "held for its lock")] Flock<File>);
 
 /// Claims `run` for this process.
-pub fn claim(run: &Path) -> Result<Claim, Fatal> {
+pub(crate) fn claim(run: &Path) -> Result<Claim, Fatal> {
     let path = run.join(FILE);
     let unusable = |e: io::Error| Fatal::host(format!("cannot write {}: {e}", path.display()), "mend the directory");
     std::fs::create_dir_all(run).map_err(unusable)?;
@@ -33,10 +33,10 @@ pub fn claim(run: &Path) -> Result<Claim, Fatal> {
 }
 
 /// A server that holds the lock.
-pub struct Running(Pid);
+pub(crate) struct Running(Pid);
 
 /// The server of `run`, if one is running.
-pub fn running(run: &Path) -> io::Result<Option<Running>> {
+pub(crate) fn running(run: &Path) -> io::Result<Option<Running>> {
     let mut file = match File::options().read(true).write(true).open(run.join(FILE)) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -52,17 +52,17 @@ pub fn running(run: &Path) -> io::Result<Option<Running>> {
 
 impl Running {
     /// Asks it to stop.
-    pub fn terminate(&self) -> io::Result<()> {
+    pub(crate) fn terminate(&self) -> io::Result<()> {
         Ok(kill(self.0, Signal::SIGTERM)?)
     }
 
     /// Ends it.
-    pub fn kill(&self) -> io::Result<()> {
+    pub(crate) fn kill(&self) -> io::Result<()> {
         Ok(kill(self.0, Signal::SIGKILL)?)
     }
 
     /// Whether it is still there (a zombie is not).
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap_or_default();
         stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()).is_some_and(|state| state != "Z")
     }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Checks the host for `config`.
-pub fn check(config: &Config) -> Result<(), Fatal> {
+pub(crate) fn check(config: &Config) -> Result<(), Fatal> {
     if !nix_is_root() {
         return Err(Fatal::host("knarr needs root", "run it with sudo"));
     }
@@ -22,11 +22,16 @@ pub fn check(config: &Config) -> Result<(), Fatal> {
             return Err(Fatal::host(what, "start it or leave --container-runtime-endpoint out"));
         }
         Some(_) => {}
-        None => programs.extend([("containerd", "containerd"), ("containerd-shim-runc-v2", "containerd"), ("runc", "runc")]),
+        None => {
+            programs.extend([("containerd", "containerd"), ("containerd-shim-runc-v2", "containerd"), ("runc", "runc")])
+        }
     }
     for (program, package) in programs {
         if find(program).is_none() {
-            return Err(Fatal::host(format!("the program {program} is missing"), format!("install the package {package}")));
+            return Err(Fatal::host(
+                format!("the program {program} is missing"),
+                format!("install the package {package}"),
+            ));
         }
     }
     kernel()
@@ -37,7 +42,10 @@ fn kernel() -> Result<(), Fatal> {
     let filesystems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let has = |name: &str| filesystems.lines().any(|l| l.ends_with(&format!("\t{name}")));
     if !has("overlay") && !Path::new("/sys/module/overlay").exists() {
-        return Err(Fatal::host("the kernel has no overlay file system", "load the module overlay or set --snapshotter native"));
+        return Err(Fatal::host(
+            "the kernel has no overlay file system",
+            "load the module overlay or set --snapshotter native",
+        ));
     }
     if !has("cgroup") && !has("cgroup2") {
         return Err(Fatal::host("the kernel has no cgroups", "boot a kernel with cgroups"));
@@ -53,7 +61,7 @@ fn nix_is_root() -> bool {
 }
 
 /// A program in `PATH`, or where systems keep programs for root.
-pub fn find(program: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn find(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = std::env::split_paths(&path).chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(Into::into));
     places.map(|dir| dir.join(program)).find(|file| file.is_file())

@@ -11,7 +11,7 @@ use crate::server::ControlPlane;
 const ROLE: &str = "node-role.kubernetes.io/control-plane";
 
 /// Keeps the label on `node`.
-pub fn start(plane: &ControlPlane, node: &str, tasks: &Tasks) {
+pub(crate) fn start(plane: &ControlPlane, node: &str, tasks: &Tasks) {
     let api = plane.api("system:apiserver", &["system:masters"]);
     let queue: Arc<WorkQueue<Key>> = WorkQueue::new();
     let nodes: Arc<Cache<()>> = Cache::new();

@@ -24,6 +24,7 @@ use crate::{
     config::{Component, Config},
     credentials::{self, Credentials},
     dialer::Dialer,
+    edge,
     exit::Fatal,
     notify::notify,
     roles,
@@ -33,7 +34,7 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(25);
 
 /// Runs until told to stop.
-pub async fn run(config: Config) -> Result<(), Fatal> {
+pub(crate) async fn run(config: Config) -> Result<(), Fatal> {
     let begun = std::time::Instant::now();
     let credentials = credentials::prepare(&config, Timestamp::now())?;
     let listener = listen(&config).await?;
@@ -54,6 +55,12 @@ pub async fn run(config: Config) -> Result<(), Fatal> {
         tasks.spawn("scheduler", move |stop| {
             component::keep("scheduler", stop, async move |tasks| plane.scheduler(tasks))
         });
+    }
+    if !config.disabled.contains(&Component::Ingress) {
+        edge::start_office(&plane, credentials.server_ca, &tasks);
+    }
+    if !config.disabled.contains(&Component::Dns) {
+        edge::keep_dns_service(&plane, &config, &tasks);
     }
     if !config.disabled.contains(&Component::Agent) {
         agent::start(&plane, &config, &tasks).await?;
@@ -93,15 +100,15 @@ async fn listen(config: &Config) -> Result<TcpListener, Fatal> {
 
 /// The parts of the control plane that others are made from.
 #[derive(Clone)]
-pub struct ControlPlane {
+pub(crate) struct ControlPlane {
     store: knarr_store::Store,
     registry: Arc<Registry>,
     authority: Arc<Authority>,
     authenticator: Arc<Authenticator>,
     /// The way to nodes.
-    pub dialer: Arc<Dialer>,
+    pub(crate) dialer: Arc<Dialer>,
     /// Health checks.
-    pub health: Arc<Health>,
+    pub(crate) health: Arc<Health>,
     clock: Clock,
 }
 
@@ -140,7 +147,7 @@ impl ControlPlane {
     }
 
     /// The API as a component of this process sees it.
-    pub fn api(&self, user: &str, groups: &[&str]) -> Arc<dyn Api> {
+    pub(crate) fn api(&self, user: &str, groups: &[&str]) -> Arc<dyn Api> {
         let mut all = vec!["system:authenticated"];
         all.extend(groups);
         let manager = user.rsplit(':').next().unwrap_or(user);
@@ -149,7 +156,13 @@ impl ControlPlane {
     }
 
     /// Makes what every cluster has, then lets the listener answer.
-    async fn start(&self, config: &Config, credentials: &Credentials, listener: TcpListener, tasks: &Tasks) -> anyhow::Result<()> {
+    async fn start(
+        &self,
+        config: &Config,
+        credentials: &Credentials,
+        listener: TcpListener,
+        tasks: &Tasks,
+    ) -> anyhow::Result<()> {
         let root = self.api("system:apiserver", &["system:masters"]);
         self.authority.follow(&root, tasks);
         let endpoint = bootstrap::Endpoint { address: config.api.advertise, port: config.api.listen.port() };

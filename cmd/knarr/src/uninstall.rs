@@ -18,7 +18,7 @@ use crate::{agent, config::Config, exit::Fatal, pid};
 const STOP: Duration = Duration::from_secs(40);
 
 /// Removes everything.
-pub async fn run(config: &Config) -> Result<(), Fatal> {
+pub(crate) async fn run(config: &Config) -> Result<(), Fatal> {
     let mut left: Vec<String> = Vec::new();
     if let Err(e) = stop_server(config).await {
         left.push(format!("the running server: {e}"));

@@ -4,10 +4,7 @@
 //! A name that exists without records of the asked type is NODATA; a name that does not exist, and has nothing below
 //! it, is NXDOMAIN. There are no wildcards.
 
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use hickory_proto::{
     op::Query,
@@ -18,7 +15,10 @@ use hickory_proto::{
 };
 use knarr_client::Key;
 
-use crate::{Address, Endpoint, Port, Protocol, Service, Zone};
+use crate::{
+    Address, Endpoint, Port, Service, Zone,
+    place::{Place, find},
+};
 
 /// How long an answer may be kept, in seconds.
 pub(crate) const TTL: u32 = 5;
@@ -120,74 +120,6 @@ fn reverse(zone: &Zone, query: &Query) -> Answer {
 pub(crate) fn address_of(name: &Name) -> Option<IpAddr> {
     let net = name.parse_arpa_name().ok()?;
     (net.prefix_len() == net.max_prefix_len()).then(|| net.addr())
-}
-
-/// What a name in the zone is.
-enum Place<'a> {
-    /// It does not exist.
-    Nothing,
-    /// It exists only for what is below it.
-    Between,
-    Apex,
-    Version,
-    /// The name server's own name.
-    Server,
-    Alias(&'a str),
-    Service(Key, &'a Service),
-    Endpoints(Vec<&'a Endpoint>),
-    /// Ports of a Service, by protocol and name.
-    Ports(Key, &'a Service, Protocol, Option<String>),
-    Pod(IpAddr),
-}
-
-fn find<'a>(zone: &'a Zone, labels: &[String]) -> Place<'a> {
-    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-    match labels[..] {
-        [] => Place::Apex,
-        ["dns-version"] => Place::Version,
-        ["dns", "ns"] => Place::Server,
-        ["svc" | "pod" | "dns"] => Place::Between,
-        ["svc" | "pod", namespace] if zone.has_namespace(namespace) => Place::Between,
-        ["pod", namespace, dashed] if zone.has_namespace(namespace) => pod(dashed).map_or(Place::Nothing, Place::Pod),
-        ["svc", namespace, name, ref below @ ..] => {
-            let key = Key::new(namespace, name);
-            zone.service(&key).map_or(Place::Nothing, |service| in_service(zone, key, service, below))
-        }
-        _ => Place::Nothing,
-    }
-}
-
-fn in_service<'a>(zone: &'a Zone, key: Key, service: &'a Service, below: &[&str]) -> Place<'a> {
-    match (&service.address, below) {
-        (Address::External(Some(name)), []) => Place::Alias(name),
-        (Address::External(_), [_, ..]) => Place::Nothing,
-        (_, []) => Place::Service(key, service),
-        (_, [label, rest @ ..]) if let Some(protocol) = Protocol::of_label(label) => {
-            let (all, port) = match rest {
-                [] => (true, ""),
-                [port] => (false, port.strip_prefix('_').unwrap_or_default()),
-                _ => return Place::Nothing,
-            };
-            let fits = |p: &Port| p.protocol == protocol && !p.name.is_empty() && (all || p.name == port);
-            let exists = service.ports.iter().any(fits) || zone.slices(&key).any(|s| s.ports.iter().any(fits));
-            match (exists, all) {
-                (false, _) => Place::Nothing,
-                (true, true) => Place::Between,
-                (true, false) => Place::Ports(key, service, protocol, Some(port.to_owned())),
-            }
-        }
-        (_, [label]) => {
-            let endpoints: Vec<_> = zone.endpoints(&key).filter(|e| e.label() == *label).collect();
-            if endpoints.is_empty() { Place::Nothing } else { Place::Endpoints(endpoints) }
-        }
-        _ => Place::Nothing,
-    }
-}
-
-/// `1-2-3-4` or `fd00--1`.
-fn pod(dashed: &str) -> Option<IpAddr> {
-    let v4 = dashed.replace('-', ".").parse::<Ipv4Addr>().map(IpAddr::V4);
-    v4.or_else(|_| dashed.replace('-', ":").parse::<Ipv6Addr>().map(IpAddr::V6)).ok()
 }
 
 /// The records of a place, of the asked type, under the asked name in the asked spelling.

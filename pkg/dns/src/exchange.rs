@@ -105,3 +105,32 @@ fn read(query: &Message, bytes: &[u8]) -> Option<Message> {
     let ours = answer.message_type == MessageType::Response && same && echoed.query_class == DNSClass::IN;
     ours.then_some(answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::{Name, RecordType};
+
+    use super::*;
+
+    #[test]
+    fn only_the_echo_of_the_question_is_an_answer() {
+        let name = |text| Name::from_ascii(text).expect("a name");
+        let asked = Question { name: name("a.b."), kind: RecordType::A, dnssec_ok: false, checking_disabled: false };
+        let asked = query(&asked, true);
+        let reply = |change: &dyn Fn(&mut Message)| {
+            let mut reply = asked.clone().into_response();
+            change(&mut reply);
+            read(&asked, &reply.to_vec().unwrap()).is_some()
+        };
+        assert!(reply(&|_| {}));
+        assert!(reply(&|m| m.queries[0].name = name("A.b.")));
+        assert!(!reply(&|m| m.metadata.id ^= 1));
+        assert!(!reply(&|m| m.metadata.message_type = MessageType::Query));
+        assert!(!reply(&|m| m.queries[0].name = name("a.c.")));
+        assert!(!reply(&|m| m.queries[0].query_type = RecordType::AAAA));
+        assert!(!reply(&|m| m.queries[0].query_class = DNSClass::CH));
+        assert!(!reply(&|m| m.queries.clear()));
+        let bytes = asked.clone().into_response().to_vec().unwrap();
+        assert!((0..bytes.len()).all(|length| read(&asked, &bytes[..length]).is_none()));
+    }
+}

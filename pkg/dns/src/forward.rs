@@ -35,6 +35,9 @@ impl Default for Patience {
     }
 }
 
+/// An answer as bytes, once it is there.
+type Landed = Option<Arc<[u8]>>;
+
 /// The forwarder.
 #[derive(Debug)]
 pub(crate) struct Forward {
@@ -42,20 +45,20 @@ pub(crate) struct Forward {
     upstreams: Mutex<Upstreams>,
     cache: Mutex<Cache>,
     /// Questions on their way; the channel carries the answer, or closes without.
-    flights: Mutex<HashMap<Question, watch::Receiver<Option<Arc<[u8]>>>>>,
+    flights: Mutex<HashMap<Question, watch::Receiver<Landed>>>,
 }
 
 /// Who asks first asks for all.
 enum Part<'a> {
     First(Flight<'a>),
-    Other(watch::Receiver<Option<Arc<[u8]>>>),
+    Other(watch::Receiver<Landed>),
 }
 
 /// A question on its way; taken off the list when dropped, however that comes.
 struct Flight<'a> {
     forward: &'a Forward,
     question: &'a Question,
-    landed: watch::Sender<Option<Arc<[u8]>>>,
+    landed: watch::Sender<Landed>,
 }
 
 impl Drop for Flight<'_> {

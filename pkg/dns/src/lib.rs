@@ -18,6 +18,7 @@ mod exchange;
 mod forward;
 mod handler;
 mod message;
+mod place;
 mod project;
 pub mod register;
 mod run;

@@ -3,10 +3,7 @@
 //! What a request may cost is bounded before it is decoded: one question, no records but a few additional ones. What
 //! does not decode is answered with FORMERR as far as its header allows; a response is never answered.
 
-use hickory_proto::{
-    op::{DEFAULT_MAX_PAYLOAD_LEN, Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode},
-    rr::Record,
-};
+use hickory_proto::op::{DEFAULT_MAX_PAYLOAD_LEN, Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
 
 /// The longest request that is read.
 pub(crate) const MAX_REQUEST: usize = 4096;
@@ -105,28 +102,28 @@ pub(crate) fn encode(mut reply: Message, limit: usize) -> Vec<u8> {
             let code = ResponseCode::ServFail;
             return Message::error_msg(reply.id, OpCode::Query, code).to_vec().unwrap_or_default();
         };
-        // The encoder has its own bound, 64 KiB, and marks what it cut off there in the header of the bytes.
-        let cut = bytes.get(2).is_some_and(|flags| flags & 0x02 != 0) && !reply.truncation;
-        let rest: &mut Vec<Record> = match (&mut reply.additionals, &mut reply.authorities, &mut reply.answers) {
-            _ if bytes.len() <= limit && !cut => return bytes,
-            (additional, ..) if !additional.is_empty() => {
-                additional.clear();
-                continue;
-            }
-            (_, authorities, answers) => {
-                if authorities.is_empty() || !answers.is_empty() {
-                    answers
-                } else {
-                    authorities
-                }
-            }
-        };
-        if rest.is_empty() {
+        let count = |at: usize| bytes.get(at..at + 2).map_or(0, |n| usize::from(u16::from_be_bytes([n[0], n[1]])));
+        // The encoder has a bound of its own, 64 KiB, and leaves out what is beyond.
+        let written = [count(6), count(8), count(10)];
+        let Message { answers, authorities, additionals, edns, .. } = &mut reply;
+        let whole = written == [answers.len(), authorities.len(), additionals.len() + usize::from(edns.is_some())];
+        if whole && bytes.len() <= limit {
             return bytes;
         }
-        // In proportion, and at least one: some records are longer than others.
-        let keep = (rest.len() * limit / bytes.len().max(1)).min(rest.len() - 1);
-        rest.truncate(keep);
-        reply.metadata.truncation = true;
+        // What only helps goes first, and goes unsaid.
+        if !additionals.is_empty() {
+            additionals.clear();
+        } else if !authorities.is_empty() && !answers.is_empty() {
+            authorities.clear();
+        } else {
+            let rest = if answers.is_empty() { authorities } else { answers };
+            if rest.is_empty() {
+                return bytes;
+            }
+            // In proportion, and at least one less: some records are longer than others.
+            let fit = if bytes.len() > limit { rest.len() * limit / bytes.len() } else { written[0] };
+            rest.truncate(fit.min(rest.len() - 1));
+            reply.metadata.truncation = true;
+        }
     }
 }

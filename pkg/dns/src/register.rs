@@ -53,7 +53,8 @@ pub async fn keep_service(api: Arc<dyn Api>, addresses: Vec<IpAddr>, stop: Stop)
     let mut only = Selection::all(&resources::SERVICES).fields(&format!("metadata.name={SERVICE}"));
     only.namespace = NAMESPACE.into();
     let woken = wake.clone();
-    let watch = Cache::<()>::new().run(
+    let cache = Cache::<()>::new();
+    let watch = cache.clone().run(
         api.clone(),
         only,
         stop.clone(),
@@ -64,7 +65,13 @@ pub async fn keep_service(api: Arc<dyn Api>, addresses: Vec<IpAddr>, stop: Stop)
             }
         },
     );
-    let write = keep(api, Kept::Service(addresses), wake, stop);
+    let write = async {
+        // Only what the watch has seen can be seen to go.
+        tokio::select! {
+            () = cache.synced() => keep(api, Kept::Service(addresses), wake, stop.clone()).await,
+            () = stop.cancelled() => {}
+        }
+    };
     tokio::join!(watch, write).0
 }
 

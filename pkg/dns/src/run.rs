@@ -103,10 +103,14 @@ impl Dns {
         let missing = Arc::new(Notify::new());
         self.follow(&missing, tasks);
         if !node.is_empty() {
-            let api = self.api.clone();
+            let (me, api) = (self.clone(), self.api.clone());
             let kept = register::Kept::Endpoints { node: node.clone(), addresses: self.addresses().collect() };
             tasks.spawn("dns: endpoint", |stop| async move {
-                register::keep(api, kept, missing, stop).await;
+                // Nobody is sent here before we know, and only what the watch has seen can be seen to go.
+                tokio::select! {
+                    () = me.ready() => register::keep(api, kept, missing, stop.clone()).await,
+                    () = stop.cancelled() => {}
+                }
                 Ok::<(), Status>(())
             });
         }
@@ -115,6 +119,11 @@ impl Dns {
     /// Whether the cluster is known, and its names are answered.
     pub fn is_ready(&self) -> bool {
         self.services.is_synced() && self.slices.is_synced() && self.namespaces.is_synced()
+    }
+
+    /// Waits for that.
+    pub async fn ready(&self) {
+        tokio::join!(self.services.synced(), self.slices.synced(), self.namespaces.synced());
     }
 
     /// The three informers. `missing` is told when an own slice is.

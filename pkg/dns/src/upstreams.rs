@@ -63,7 +63,7 @@ impl Upstreams {
             });
             if self.looked.is_none() || stamps != self.stamps {
                 self.servers = self.read();
-                tracing::info!(servers = ?self.servers, file = %path_text(&self.settings), "upstream name servers");
+                tracing::info!(servers = ?self.servers, file = %path.display(), "upstream name servers");
             }
             (self.looked, self.stamps) = (Some(now), stamps);
         }
@@ -99,10 +99,6 @@ impl Upstreams {
         servers.truncate(MAX_SERVERS);
         servers
     }
-}
-
-fn path_text(settings: &Settings) -> std::path::Display<'_> {
-    settings.path.display()
 }
 
 /// The `nameserver` lines of a resolv.conf. Search domains and options are for its other readers.

@@ -107,8 +107,7 @@ impl Front {
             return Err(Refusal::Method);
         }
         let table = self.live.table();
-        let asked =
-            Asked { host: &host, path: request.uri().path(), secure: origin.tls || self.https.is_none() };
+        let asked = Asked { host: &host, path: request.uri().path(), secure: origin.tls || self.https.is_none() };
         match route(&table, asked) {
             Decision::Forward(backend) => {
                 let backend = backend.clone();

@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
 use crate::{
-    caches::Caches, front::Front, limits::Limits, live::Live, pool::Pool, server::Server, table::Table, table::build, tls,
+    caches::Caches, front::Front, limits::Limits, live::Live, pool::Pool, server::Server, table::Table, table::build,
+    tls,
 };
 
 /// How long after a change others are waited for: a rollout changes several objects within milliseconds.

@@ -61,7 +61,8 @@ impl Pool {
             peers.entry(*address).or_insert_with(new).clone()
         };
         let candidates: Vec<_> = backend.endpoints.iter().map(of).collect();
-        let load = |p: &Arc<Peer>| Load { tried: tried.contains(&p.address), resting: p.rests(now), active: p.active() };
+        let load =
+            |p: &Arc<Peer>| Load { tried: tried.contains(&p.address), resting: p.rests(now), active: p.active() };
         let loads: Vec<_> = candidates.iter().map(load).collect();
         choose(&loads, self.turn.fetch_add(1, Ordering::Relaxed)).map(|i| candidates[i].clone())
     }

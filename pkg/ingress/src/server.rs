@@ -136,14 +136,7 @@ async fn plain(front: Arc<Front>, stream: TcpStream, origin: Origin, hands: Hand
     }
 }
 
-async fn serve(
-    front: Arc<Front>,
-    stream: impl Io + 'static,
-    origin: Origin,
-    h2: bool,
-    hands: Hands,
-    stop: Stop,
-) {
+async fn serve(front: Arc<Front>, stream: impl Io + 'static, origin: Origin, h2: bool, hands: Hands, stop: Stop) {
     let asked = Arc::new(AtomicBool::new(false));
     let (head, noted) = (front.limits.head, asked.clone());
     let service = service_fn(move |request: Request<Incoming>| {

@@ -32,10 +32,17 @@ impl Layout {
             let point = left.split(' ').nth(4).unwrap_or_default();
             let mut right = right.split(' ');
             let (kind, options) = (right.next().unwrap_or_default(), right.nth(1).unwrap_or_default());
-            if kind != "cgroup" || !Path::new(point).starts_with(mount) {
+            if !Path::new(point).starts_with(mount) {
                 continue;
             }
-            for name in options.split(',').filter(|o| !matches!(*o, "rw" | "ro" | "xattr") && !o.contains('=')) {
+            // Limits nothing here, but the runtime makes its cgroups in it too, and they must go.
+            if kind == "cgroup2" {
+                controllers.insert("unified".to_owned(), PathBuf::from(point));
+            }
+            if kind != "cgroup" {
+                continue;
+            }
+            for name in options.split(',').filter(|o| !matches!(*o, "rw" | "ro" | "xattr")) {
                 controllers.entry(name.to_owned()).or_insert_with(|| PathBuf::from(point));
             }
         }
@@ -283,7 +290,7 @@ mod tests {
                       32 24 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
                       33 24 0:29 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n";
         let Layout::V1(trees) = Layout::detect(hybrid, Path::new("/sys/fs/cgroup")) else { panic!("v1") };
-        assert_eq!(trees.keys().collect::<Vec<_>>(), ["cpu", "cpuacct", "memory"]);
+        assert_eq!(trees.keys().collect::<Vec<_>>(), ["cpu", "cpuacct", "memory", "name=systemd", "unified"]);
         let unified = "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
         assert_eq!(Layout::detect(unified, Path::new("/sys/fs/cgroup")), Layout::V2("/sys/fs/cgroup".into()));
     }

@@ -3,12 +3,13 @@
 use std::{
     io::{Read, Write as _},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::poll::interrupted;
+use crate::poll::{interrupted, until};
 
 /// What a program did.
 #[derive(Debug)]
@@ -82,4 +83,67 @@ fn drain(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<String
         let _ = from.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     })
+}
+
+/// A program that goes on while others work; what it prints is read along. Killed when dropped.
+pub struct Following {
+    child: Child,
+    text: Arc<Mutex<String>>,
+}
+
+impl Following {
+    /// Starts it; output and errors are read together.
+    pub fn start(mut command: Command) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("start {command:?}"))?;
+        let text = Arc::new(Mutex::new(String::new()));
+        follow(child.stdout.take().context("its output")?, text.clone());
+        follow(child.stderr.take().context("its errors")?, text.clone());
+        Ok(Self { child, text })
+    }
+
+    /// What it printed so far.
+    pub fn text(&self) -> String {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until it has printed something.
+    pub fn shows(&self, part: &str, limit: Duration) -> Result<()> {
+        until(limit, &format!("{part:?} in the output"), || {
+            ensure!(self.text().contains(part), "it shows:\n{}", self.text());
+            Ok(())
+        })
+    }
+
+    /// Waits for its end; gives the exit code and all it printed.
+    pub fn end(mut self, limit: Duration) -> Result<(i32, String)> {
+        let code = wait(&mut self.child, limit).with_context(|| format!("it shows:\n{}", self.text()))?;
+        // The readers come to the end of the pipes right after the process has.
+        until(Duration::from_secs(5), "the rest of its output", || {
+            ensure!(Arc::strong_count(&self.text) == 1, "something holds the pipes open");
+            Ok(())
+        })?;
+        Ok((code, self.text()))
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn follow(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) {
+    std::thread::spawn(move || {
+        let mut bytes = [0; 8192];
+        while let Ok(n @ 1..) = from.read(&mut bytes) {
+            let text = String::from_utf8_lossy(&bytes[..n]).into_owned();
+            into.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
+        }
+    });
 }

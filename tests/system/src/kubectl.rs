@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::{
-    command::{self, Output},
+    command::{self, Following, Output},
     poll::secs,
     text,
 };
@@ -41,6 +41,11 @@ impl Kubectl {
     /// Runs, whatever comes of it.
     pub fn run(&self, line: &str, input: Option<&str>, limit: Duration) -> Result<Output> {
         command::run(&mut self.command(line), input, limit)
+    }
+
+    /// Starts something that goes on, and reads along.
+    pub fn follow(&self, line: &str) -> Result<Following> {
+        Following::start(self.command(line))
     }
 
     /// Runs with success; gives standard output.

@@ -51,6 +51,10 @@ pub struct Node<'a> {
     server: Mutex<Option<Child>>,
 }
 
+/// Places in the logs.
+#[derive(Clone, Copy, Default)]
+pub struct Mark([u64; 2]);
+
 impl<'a> Node<'a> {
     /// Prepares a node that does not run yet.
     pub fn prepare(env: &'a Env, flags: &str) -> Result<Self> {
@@ -245,16 +249,25 @@ impl<'a> Node<'a> {
         Ok(())
     }
 
-    /// The ends of the logs, for a case that failed.
-    pub fn tails(&self, since: u64) -> String {
+    /// How long the logs are now.
+    pub fn mark(&self) -> Mark {
+        Mark(self.logs().map(|(_, path)| fs::metadata(path).map_or(0, |m| m.len())))
+    }
+
+    fn logs(&self) -> [(&'static str, PathBuf); 2] {
+        [("knarr", self.log()), ("containerd", self.file("var/lib/knarr/agent/containerd/containerd.log"))]
+    }
+
+    /// What the logs say since `mark`, for a case that failed: their ends, of containerd's what it complains about.
+    pub fn tails(&self, mark: Mark) -> String {
         let mut out = String::new();
-        let containerd = self.file("var/lib/knarr/agent/containerd/containerd.log");
-        for (name, path, from, lines) in [("knarr", self.log(), since, 40), ("containerd", containerd, 0, 8)] {
+        for ((name, path), from) in self.logs().into_iter().zip(mark.0) {
             let bytes = fs::read(&path).unwrap_or_default();
             let from = usize::try_from(from).unwrap_or(0).min(bytes.len());
             let text = String::from_utf8_lossy(&bytes[from..]).into_owned();
-            let skip = text.lines().count().saturating_sub(lines);
-            for line in text.lines().skip(skip) {
+            let telling = |line: &&str| name == "knarr" || line.contains("level=error") || line.contains("level=fatal");
+            let lines: Vec<&str> = text.lines().filter(telling).collect();
+            for line in lines.iter().skip(lines.len().saturating_sub(30)) {
                 out.push_str(&format!("{name}: {line}\n"));
             }
         }

@@ -15,7 +15,7 @@ use crate::{
     cases, command,
     kubectl::Kubectl,
     netns,
-    node::Node,
+    node::{Mark, Node},
     poll::{self, secs},
 };
 
@@ -162,7 +162,10 @@ impl<'a> Runner<'a> {
     fn run(&mut self, case: &Case) {
         match case.place {
             Place::Host(body) => self.judge(case.name, || body(self.env)),
-            Place::Own(body) => self.judge(case.name, || self.own(body)),
+            Place::Own(body) => {
+                let env = self.env;
+                self.judge(case.name, || own(env, body));
+            }
             Place::Shared(body) => self.on_shared(case.name, &self.env.kubectls[1], body),
             Place::Both(body) => {
                 for kubectl in &self.env.kubectls {
@@ -170,21 +173,6 @@ impl<'a> Runner<'a> {
                 }
             }
         }
-    }
-
-    fn own(&self, body: fn(&Env, &Node) -> Result<()>) -> Result<()> {
-        let node = Node::prepare(self.env, "")?;
-        let result = caught(|| {
-            node.spawn()?;
-            node.wait_ready(secs(60))?;
-            body(self.env, &node)
-        });
-        if result.is_err() {
-            self.env.logs.borrow_mut().push(node.tails(0));
-        }
-        // What is left after a failure is told too, but the failure comes first.
-        let end = node.finish().context("taking the node away");
-        result.and(end)
     }
 
     fn on_shared(&mut self, name: &str, kubectl: &'a (String, PathBuf), body: fn(&Cx) -> Result<()>) {
@@ -200,26 +188,27 @@ impl<'a> Runner<'a> {
         self.number += 1;
         let number = self.number;
         let Some(node) = self.shared.take() else { return };
+        let env = self.env;
         let mut lost = false;
         self.judge(name, || {
             if node.pid().is_none() {
                 let up = node.spawn().and_then(|()| node.wait_ready(secs(60)));
                 if up.is_err() {
-                    self.env.logs.borrow_mut().push(node.tails(0));
+                    env.logs.borrow_mut().push(node.tails(Mark::default()));
                     lost = true;
                 }
                 up.context("start the shared node")?;
             }
-            let since = fs::metadata(node.log()).map_or(0, |m| m.len());
+            let since = node.mark();
             let ns = format!("case-{number}");
-            let cx = Cx { env: self.env, node: &node, kubectl: node.kubectl_of(kubectl, &ns), ns };
+            let cx = Cx { env: env, node: &node, kubectl: node.kubectl_of(kubectl, &ns), ns };
             let result = caught(|| {
                 node.namespace(&cx.ns)?;
                 body(&cx)
             });
             if result.is_err() {
                 let seen = cx.kubectl.ok("get all,events --ignore-not-found").unwrap_or_default();
-                self.env.logs.borrow_mut().push(format!("{seen}{}", node.tails(since)));
+                env.logs.borrow_mut().push(format!("{seen}{}", node.tails(since)));
             }
             let deleted = node.delete_namespace(&cx.ns);
             result.and(deleted)
@@ -232,20 +221,18 @@ impl<'a> Runner<'a> {
     /// Takes the shared node away; that is a case too: all namespaces go, and nothing is left.
     fn close(&mut self) {
         let Some(node) = self.shared.take() else { return };
+        let env = self.env;
         self.judge("the shared node/its namespaces go", || {
             let result = cases::namespaces_go(&node);
             if result.is_err() {
-                self.env.logs.borrow_mut().push(node.tails(0));
+                env.logs.borrow_mut().push(node.tails(Mark::default()));
             }
             result
         });
         self.judge("the shared node/leaves nothing", || node.finish());
     }
 
-    fn judge(&mut self, name: &str, body: impl FnOnce() -> Result<()>)
-    where
-        Self: Sized,
-    {
+    fn judge(&mut self, name: &str, body: impl FnOnce() -> Result<()>) {
         let begun = Instant::now();
         let result = caught(body);
         let took = begun.elapsed();
@@ -264,6 +251,22 @@ impl<'a> Runner<'a> {
         }
         self.failed.push(name.to_owned());
     }
+}
+
+/// A case on a node of its own.
+fn own(env: &Env, body: fn(&Env, &Node) -> Result<()>) -> Result<()> {
+    let node = Node::prepare(env, "")?;
+    let result = caught(|| {
+        node.spawn()?;
+        node.wait_ready(secs(60))?;
+        body(env, &node)
+    });
+    if result.is_err() {
+        env.logs.borrow_mut().push(node.tails(Mark::default()));
+    }
+    // What is left after a failure is told too, but the failure comes first.
+    let end = node.finish().context("taking the node away");
+    result.and(end)
 }
 
 /// A panic is a failure of the case.

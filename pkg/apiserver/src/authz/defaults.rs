@@ -23,8 +23,12 @@ use serde::{Deserialize, Serialize};
 
 use super::rules::{PolicyRule, nullable};
 
-const TEXTS: [&str; 3] =
-    [include_str!("policy/roles.txt"), include_str!("policy/controllers.txt"), include_str!("policy/bindings.txt")];
+const TEXTS: [&str; 4] = [
+    include_str!("policy/roles.txt"),
+    include_str!("policy/controllers.txt"),
+    include_str!("policy/bindings.txt"),
+    include_str!("policy/knarr.txt"),
+];
 
 const AUTO_UPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 const GROUP: &str = "rbac.authorization.k8s.io";

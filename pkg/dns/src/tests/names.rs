@@ -249,7 +249,10 @@ fn changes_are_followed() {
         default.svc.cluster.local A
         bare.svc.cluster.local A
         1.0.43.10.in-addr.arpa PTR";
-    check(&zone, questions, expect![[r#"
+    check(
+        &zone,
+        questions,
+        expect![[r#"
         db.shop.svc.cluster.local A: A 10.42.0.6
         5.0.42.10.in-addr.arpa PTR: Forward
         6.0.42.10.in-addr.arpa PTR: PTR db-0.db.shop.svc.cluster.local.
@@ -259,7 +262,8 @@ fn changes_are_followed() {
         default.svc.cluster.local A: NxDomain
         bare.svc.cluster.local A: NxDomain
         1.0.43.10.in-addr.arpa PTR: Forward
-    "#]]);
+    "#]],
+    );
     // A slice may go to another Service, and a headless Service may come after its slices.
     let given = slice("late", r#""addressType":"IPv4","endpoints":[{"addresses":["10.42.0.6"]}]"#);
     zone.set_slice(&key("shop", "db-1"), Some(&moved), Some(&given));

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use expect_test::expect;
 use hickory_proto::{
-    op::{DEFAULT_MAX_PAYLOAD_LEN, Message, ResponseCode},
-    rr::RecordType,
+    op::{DEFAULT_MAX_PAYLOAD_LEN, Edns, Message, ResponseCode},
+    rr::{RData, Record, RecordType, rdata::A},
 };
 use proptest::prelude::*;
 
@@ -66,7 +66,8 @@ fn malformed_and_unwanted_requests() {
         65281 questions: FormErr
         a pointer to itself: FormErr
         class CHAOS: Refused
-    "#]].assert_eq(&out);
+    "#]]
+    .assert_eq(&out);
 }
 
 #[test]
@@ -111,18 +112,22 @@ fn addresses_take_turns() {
 
 #[test]
 fn a_reply_that_does_not_fit_is_cut_and_says_so() {
-    let bytes = request("a.", "A", 0);
+    let bytes = request("many.shop.svc.cluster.local", "A", 0);
     let question = Message::from_vec(&bytes).unwrap();
     let mut reply = question.into_response();
-    for i in 0..200u8 {
+    for i in 0..5000u16 {
         let name = reply.queries[0].name.clone();
-        let data = hickory_proto::rr::RData::A(hickory_proto::rr::rdata::A::new(10, 0, 0, i));
-        reply.add_answer(hickory_proto::rr::Record::from_rdata(name, 5, data));
+        let [high, low] = i.to_be_bytes();
+        reply.add_answer(Record::from_rdata(name, 5, RData::A(A::new(10, 0, high, low))));
     }
-    let cut = encode(reply.clone(), 512);
-    assert!(cut.len() <= 512);
-    let cut = Message::from_vec(&cut).unwrap();
-    assert!(cut.truncation && cut.answers.len() > 25, "{}", cut.answers.len());
+    reply.set_edns(Edns::new());
+    for (limit, at_least) in [(512, 25), (1232, 70), (65_535, 1500)] {
+        let cut = encode(reply.clone(), limit);
+        assert!(cut.len() <= limit, "{} of {limit}", cut.len());
+        let cut = Message::from_vec(&cut).unwrap();
+        assert!(cut.truncation && cut.edns.is_some() && cut.answers.len() > at_least, "{}", cut.answers.len());
+    }
+    reply.answers.truncate(200);
     let whole = Message::from_vec(&encode(reply, 65_535)).unwrap();
     assert!(!whole.truncation && whole.answers.len() == 200);
 }

@@ -65,7 +65,9 @@ async fn answers_what_the_api_says_and_registers_its_endpoint() {
     node(&api).await;
     let slice = || api.tree(&resources::ENDPOINT_SLICES, "kube-system", "kube-dns-n1");
     until("the endpoint is there", || slice().is_some()).await;
-    check(slice(), expect![[r#"
+    check(
+        slice(),
+        expect![[r#"
 
         addressType: IPv4
         apiVersion: discovery.k8s.io/v1
@@ -99,7 +101,8 @@ async fn answers_what_the_api_says_and_registers_its_endpoint() {
           -
             name: dns-tcp
             port: Int(53)
-            protocol: TCP"#]]);
+            protocol: TCP"#]],
+    );
 
     let question = request("web.shop.svc.cluster.local", "A", 0);
     assert_eq!(ask(address, &question).await, "NXDomain aa");
@@ -126,7 +129,9 @@ async fn the_service_is_made_and_made_again() {
     tasks.spawn("service", |stop| register::keep_service(shared, vec!["10.43.0.10".parse().unwrap()], stop));
     let service = || api.tree(&resources::SERVICES, "kube-system", "kube-dns");
     until("the Service is there", || service().is_some()).await;
-    check(service(), expect![[r#"
+    check(
+        service(),
+        expect![[r#"
 
         apiVersion: v1
         kind: Service
@@ -153,7 +158,8 @@ async fn the_service_is_made_and_made_again() {
               port: Int(53)
               protocol: TCP
               targetPort: Int(53)
-          type: ClusterIP"#]]);
+          type: ClusterIP"#]],
+    );
     api.delete(&resources::SERVICES, "kube-system", "kube-dns", "").await.unwrap();
     until("the Service is there again", || service().is_some()).await;
     let written = api.writes().len();

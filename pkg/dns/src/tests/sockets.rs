@@ -7,6 +7,10 @@ use std::{
 };
 
 use knarr_daemon::{Stop, Tasks};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use super::tools::{ResolvConf, Upstream, ask, ask_tcp, handler, request};
 use crate::{Sockets, upstreams::Settings};
@@ -39,6 +43,19 @@ async fn udp_and_tcp_answer_alike_and_stop() {
     let replies = ask_tcp(server.address, &[question, missing]).await;
     assert_eq!(replies, ["NoError aa 5=10.43.0.1", "NXDomain aa"]);
     assert!(server.tasks.stop_all(Duration::from_secs(5)).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nonsense_is_closed() {
+    let file = ResolvConf::new(&[]);
+    let server = serve(file.settings(53)).await;
+    for nonsense in [&[0, 0][..], &[0xff, 0xff], &[0, 3, 1, 2, 3]] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(nonsense).await.unwrap();
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+        assert!(end.is_ok() && rest.is_empty(), "{nonsense:?}");
+    }
 }
 
 #[tokio::test]

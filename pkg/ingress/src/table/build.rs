@@ -108,7 +108,8 @@ fn rules(ingress: &IngressInfo, secured: &BTreeSet<String>, backends: &mut Backe
     let default = ingress.default.as_ref().map(|to| backends.find(ingress, to, &mut table.problems));
     let everywhere = ingress.tls.iter().any(|tls| ingress.tls_hosts(tls).is_empty());
     let redirect = |host: Option<&str>| ingress.redirect && host.map_or(everywhere, |host| has_tls(host, secured));
-    let route = |kind, path: &str, host, backend| Route { path: Path::new(kind, path), redirect: redirect(host), backend };
+    let route =
+        |kind, path: &str, host, backend| Route { path: Path::new(kind, path), redirect: redirect(host), backend };
     let fall_back = |site: &mut Site, host, backend: &Arc<Backend>| {
         site.fallback.get_or_insert_with(|| route(PathKind::Prefix, "/", host, backend.clone()));
     };

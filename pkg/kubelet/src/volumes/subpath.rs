@@ -13,7 +13,7 @@ use std::{
 use nix::{
     errno::Errno,
     fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2},
-    sys::stat::{Mode, mkdirat},
+    sys::stat::{Mode, fchmod, fstat, mkdirat},
 };
 
 use super::Mounter;
@@ -55,14 +55,22 @@ fn beneath(root: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
     openat2(root.as_fd(), path, how)
 }
 
+/// Makes missing directories, as open as the volume itself: whoever may write there may write in them.
 fn make(root: &OwnedFd, path: &Path) -> io::Result<()> {
+    let mode = Mode::from_bits_truncate(fstat(root.as_fd())?.st_mode & 0o7777);
     let mut parent = root.try_clone()?;
     for part in path.components().filter(|c| matches!(c, Component::Normal(_))) {
         let part = Path::new(part.as_os_str());
         parent = match beneath(&parent, part) {
             Err(Errno::ENOENT) => {
-                match mkdirat(parent.as_fd(), part, Mode::from_bits_truncate(0o750)) {
-                    Ok(()) | Err(Errno::EEXIST) => {}
+                match mkdirat(parent.as_fd(), part, mode) {
+                    Ok(()) => {
+                        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+                        let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+                        let made = openat2(parent.as_fd(), part, OpenHow::new().flags(flags).resolve(resolve))?;
+                        fchmod(made.as_fd(), mode)?; // the process's umask has taken some away
+                    }
+                    Err(Errno::EEXIST) => {}
                     Err(e) => return Err(e.into()),
                 }
                 beneath(&parent, part)?

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::{accept, channels::Encoding};
+use super::{accept, channels::Encoding, close};
 use crate::{Driver, Forward, Forwards, Io, PIPE, Pipe, StreamError, pump::next_piece};
 
 /// Channels are numbered by a byte (base64: by a character from `0` on).
@@ -48,8 +48,7 @@ async fn drive(
         while let Some((channel, bytes)) = outbound.next().await {
             to.send(encoding.encode(channel, &bytes)).await?;
         }
-        to.close().await?;
-        Ok::<_, StreamError>(())
+        close(&mut to).await
     };
     let input = async {
         while let Some(message) = from.next().await {

@@ -7,14 +7,18 @@ mod tunnel;
 
 pub(crate) use channels::Encoding;
 pub(crate) use forwards::serve_forwards;
+use futures_util::{Sink, SinkExt};
 pub(crate) use session::serve_session;
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::protocol::{Role, WebSocketConfig},
+    tungstenite::{
+        self, Message,
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+    },
 };
 pub(crate) use tunnel::serve_tunnel;
 
-use crate::Io;
+use crate::{Io, StreamError};
 
 /// No client sends messages of more than 64 KiB; others are cut off before they take memory.
 const MESSAGE: usize = 1 << 20;
@@ -27,4 +31,11 @@ async fn accept<I: Io>(io: I) -> WebSocketStream<I> {
         .max_message_size(Some(MESSAGE))
         .max_frame_size(Some(MESSAGE));
     WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await
+}
+
+/// Ends our side. The close frame says "normal": clients take one without a code as a failure.
+async fn close(to: &mut (impl Sink<Message, Error = tungstenite::Error> + Unpin)) -> Result<(), StreamError> {
+    to.send(Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() }))).await?;
+    to.close().await?;
+    Ok(())
 }

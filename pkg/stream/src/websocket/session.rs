@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use super::{
     accept,
     channels::{CLOSE, Encoding},
+    close,
 };
 use crate::{
     Io, LINGER, Outcome, Pipe, Size, StreamError,
@@ -75,8 +76,7 @@ async fn finish(
     if !text.is_empty() {
         to.send(encoding.encode(ERROR, &text)).await?;
     }
-    to.close().await?;
-    Ok(())
+    close(to).await
 }
 
 /// What comes out of one stream of the command.

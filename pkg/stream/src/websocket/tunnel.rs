@@ -5,7 +5,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::accept;
+use super::{accept, close};
 use crate::{Driver, Forwards, Io, PIPE, StreamError, forward, pump::next_piece};
 
 pub(crate) fn serve_tunnel(io: impl Io) -> (Forwards, Driver) {
@@ -27,8 +27,7 @@ async fn relay(io: impl Io, pipe: crate::Pipe) -> Result<(), StreamError> {
         while let Some(bytes) = next_piece(&mut read, &mut buffer).await {
             to.send(Message::Binary(bytes)).await?;
         }
-        to.close().await?;
-        Ok::<_, StreamError>(())
+        close(&mut to).await
     };
     let input = async {
         while let Some(message) = from.next().await {

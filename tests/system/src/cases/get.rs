@@ -3,7 +3,6 @@
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
-    command,
     poll::secs,
     suite::{Case, Cx, Place::Both, case},
     text::{equals, has, is, rows},
@@ -22,46 +21,50 @@ pub const CASES: &[Case] = &[
 /// Objects that nothing acts on: the table is the same whatever else the node does.
 const THINGS: &str = "
 apiVersion: v1
-kind: List
-items:
-- apiVersion: v1
-  kind: ConfigMap
-  metadata: {name: a, labels: {tier: front, n: '1'}}
-  data: {x: '1', y: '2'}
-- apiVersion: v1
-  kind: ConfigMap
-  metadata: {name: b, labels: {tier: back}}
-- apiVersion: v1
-  kind: Secret
-  metadata: {name: s}
-  stringData: {p: hidden}
-- apiVersion: v1
-  kind: Service
-  metadata: {name: web, labels: {tier: front}}
-  spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}, {name: dns, port: 53, protocol: UDP}]}
-- apiVersion: v1
-  kind: Service
-  metadata: {name: headless}
-  spec: {clusterIP: None, selector: {app: web}}
-- apiVersion: apps/v1
-  kind: Deployment
-  metadata: {name: web, labels: {app: web}}
-  spec:
-    replicas: 0
-    selector: {matchLabels: {app: web}}
-    template:
-      metadata: {labels: {app: web}}
-      spec: {containers: [{name: main, image: 'knarr.local/busybox:1'}, {name: side, image: 'knarr.local/nginx:1'}]}
-- apiVersion: networking.k8s.io/v1
-  kind: Ingress
-  metadata: {name: front}
-  spec:
-    ingressClassName: other
-    tls: [{hosts: [front.test], secretName: t}]
-    rules: [{host: front.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {name: http}}}}]}}]
-- apiVersion: v1
-  kind: ServiceAccount
-  metadata: {name: robot}
+kind: ConfigMap
+metadata: {name: a, labels: {tier: front, n: '1'}}
+data: {x: '1', y: '2'}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: b, labels: {tier: back}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: s}
+stringData: {p: hidden}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, labels: {tier: front}}
+spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}, {name: dns, port: 53, protocol: UDP}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: headless}
+spec: {clusterIP: None, selector: {app: web}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {app: web}}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: main, image: 'knarr.local/busybox:1'}, {name: side, image: 'knarr.local/nginx:1'}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: front}
+spec:
+  ingressClassName: other
+  tls: [{hosts: [front.test], secretName: t}]
+  rules: [{host: front.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {name: http}}}}]}}]
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: robot}
 ";
 
 fn tables(cx: &Cx) -> Result<()> {
@@ -119,10 +122,7 @@ fn forms(cx: &Cx) -> Result<()> {
     let columns = k.ok("get svc web -o custom-columns=N:.metadata.name,P:.spec.ports[0].targetPort,NONE:.spec.no")?;
     rows(&columns, &["N|P|NONE", "web|8080|<none>"])?;
     is(&k.ok("get cm a -o go-template={{.metadata.name}}")?, "a")?;
-    rows(&k.ok("get deploy,cm a --ignore-not-found -o name").or_else(|_| k.ok("get deploy/web cm/a -o name"))?, &[
-        "deployment.apps/web",
-        "configmap/a",
-    ])?;
+    is(&k.ok("get deploy/web cm/a -o name")?, "deployment.apps/web\nconfigmap/a")?;
     is(&k.path("get secret s", "{.data.p}")?, "aGlkZGVu")?;
     let sorted = k.ok("get cm --sort-by=.metadata.creationTimestamp -o name")?;
     has(&sorted, &["configmap/a", "configmap/b"])?;
@@ -156,9 +156,9 @@ fn selectors(cx: &Cx) -> Result<()> {
 
 fn chunks(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
-    let mut manifest = String::from("apiVersion: v1\nkind: List\nitems:\n");
+    let mut manifest = String::new();
     for n in 0..23 {
-        manifest.push_str(&format!("- {{apiVersion: v1, kind: ConfigMap, metadata: {{name: c{n:02}, labels: {{set: c}}}}}}\n"));
+        manifest.push_str(&format!("---\n{{apiVersion: v1, kind: ConfigMap, metadata: {{name: c{n:02}, labels: {{set: c}}}}}}\n"));
     }
     k.feed("create -f -", &manifest)?;
     for size in [1, 5, 22, 23, 24, 0] {
@@ -180,22 +180,16 @@ fn chunks(cx: &Cx) -> Result<()> {
 fn watch(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
     k.ok("create configmap seen --from-literal=a=1")?;
-    let (writer, ns) = (k.clone(), cx.ns.clone());
-    // `get -w` never ends by itself: it is stopped by its own request timeout.
-    let changes = std::thread::spawn(move || -> Result<()> {
-        std::thread::sleep(std::time::Duration::from_millis(1500));
-        writer.ok("create configmap later")?;
-        writer.ok("label configmap later a=b")?;
-        writer.ok("delete configmap later")?;
-        drop(ns);
-        Ok(())
-    });
-    let mut command = k.command("get configmaps -w --output-watch-events --request-timeout=6s");
-    let output = command::run(&mut command, None, secs(30))?;
-    changes.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
-    let lines: Vec<Vec<&str>> = output.out.lines().map(|l| l.split_whitespace().take(2).collect()).collect();
+    let watch = k.follow("get configmaps -w --output-watch-events")?;
+    watch.shows("seen", secs(20))?;
+    k.ok("create configmap later")?;
+    k.ok("label configmap later a=b")?;
+    k.ok("delete configmap later")?;
+    watch.shows("DELETED", secs(20))?;
+    let text = watch.text();
+    let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().take(2).collect()).collect();
     for (event, name) in [("EVENT", "NAME"), ("ADDED", "seen"), ("ADDED", "later"), ("MODIFIED", "later"), ("DELETED", "later")] {
-        ensure!(lines.iter().any(|l| l == &[event, name]), "no {event} of {name}:\n{}{}", output.out, output.err);
+        ensure!(lines.iter().any(|l| l == &[event, name]), "no {event} of {name}:\n{text}");
     }
     Ok(())
 }

@@ -32,6 +32,11 @@ fn fails(mut command: Command, code: i32, says: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Where a server that should not have started does no harm.
+fn nowhere(env: &Env) -> std::path::PathBuf {
+    env.work.join("nowhere")
+}
+
 fn wrong_arguments(env: &Env) -> Result<()> {
     let rows: &[(&[&str], &[&str])] = &[
         (&["nonsense"], &["there is no command \"nonsense\""]),
@@ -48,6 +53,9 @@ fn wrong_arguments(env: &Env) -> Result<()> {
     for (args, says) in rows {
         let mut command = Command::new(&env.binary);
         command.args(*args);
+        if args[0] == "server" && !args.contains(&"--prefix") {
+            command.arg("--prefix").arg(nowhere(env));
+        }
         fails(command, 2, says).map_err(|e| e.context(args.join(" ")))?;
     }
     Ok(())
@@ -57,14 +65,13 @@ fn wrong_configuration(env: &Env) -> Result<()> {
     let file = env.work.join("config.yaml");
     let rows: &[(&str, &[&str])] = &[
         ("cluster-cidr: nonsense\n", &["--cluster-cidr"]),
-        ("frobnicate: true\n", &["frobnicate"]),
         ("a: [b\n", &["config.yaml"]),
         ("- a\n", &["config.yaml"]),
     ];
     for (text, says) in rows {
         fs::write(&file, text)?;
         let mut command = Command::new(&env.binary);
-        command.args(["server", "--config"]).arg(&file);
+        command.args(["server", "--config"]).arg(&file).arg("--prefix").arg(nowhere(env));
         fails(command, 2, says).map_err(|e| e.context(format!("config {text:?}")))?;
     }
     let mut command = Command::new(&env.binary);
@@ -87,7 +94,7 @@ fn missing_programs(env: &Env) -> Result<()> {
         let script = "for dir in /usr/local/sbin /usr/sbin; do mount --bind \"$1\" $dir; done; PATH=$2; shift 2; exec \"$@\"";
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-c", script, "sh"]).arg(&empty).arg(&path);
-        command.arg(&env.binary).args(["server", "--config", "/dev/null", "--prefix"]).arg(env.work.join("none"));
+        command.arg(&env.binary).args(["server", "--config", "/dev/null", "--prefix"]).arg(nowhere(env));
         fails(command, 3, &[says, "install the package"]).map_err(|e| e.context(says))?;
     }
     Ok(())

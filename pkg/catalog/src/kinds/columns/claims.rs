@@ -24,11 +24,11 @@ fn state(claim: &Value) -> String {
     let deleted = words::is_deleting(claim);
     let allocated = claim.at(&["status", "allocation"]).is_some_and(|a| !a.is_null());
     let reserved = allocated && words::len(claim, &["status", "reservedFor"]) > 0;
-    let words = [
+    let states = [
         ("deleted", deleted),
         ("pending", !allocated && !deleted),
         ("allocated", allocated),
         ("reserved", reserved),
     ];
-    super::words::joined(words.into_iter().filter(|(_, is)| *is).map(|(word, _)| word))
+    words::joined(states.into_iter().filter(|(_, is)| *is).map(|(word, _)| word))
 }

@@ -11,7 +11,7 @@ pub(super) use cluster::{
 };
 pub(super) use jobs::create_job;
 pub(super) use pod::{create_pod, grace_period, update_pod};
-pub(super) use service::update_service;
+pub(super) use service::{is_external, needs_health_check, update_service};
 
 #[cfg(test)]
 mod tests;
