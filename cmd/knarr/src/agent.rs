@@ -2,7 +2,11 @@
 //!
 //! Everything here gets the API as a trait object: on another machine the same code runs over the network transport.
 
-use std::{net::IpAddr, path::Path, sync::Arc};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use ipnet::Ipv4Net;
@@ -32,13 +36,14 @@ const MASQUERADE: u32 = 0x4000;
 /// The private containerd of a configuration.
 pub(crate) fn containerd_settings(config: &Config) -> Settings {
     let agent = config.paths.data.join("agent");
+    let (cni_bin, cni_conf) = cni_dirs(config);
     Settings {
         binary: preflight::find("containerd").unwrap_or_else(|| "containerd".into()),
         path: Vec::new(),
         root: agent.join("containerd"),
         run: config.paths.run.join("containerd"),
-        cni_bin: config.paths.run.join("cni/bin"),
-        cni_conf: config.paths.run.join("cni/net.d"),
+        cni_bin,
+        cni_conf,
         registry_config: agent.join("etc/containerd/certs.d"),
         sandbox_image: knarr_cri::pause::image_name(),
         snapshotter: config.node.snapshotter.clone(),
@@ -46,11 +51,20 @@ pub(crate) fn containerd_settings(config: &Config) -> Settings {
     }
 }
 
+/// Where the runtime looks for plugins and their configuration: ours is told, others look where all runtimes do.
+fn cni_dirs(config: &Config) -> (PathBuf, PathBuf) {
+    match &config.node.runtime_endpoint {
+        Some(_) => ("/opt/cni/bin".into(), "/etc/cni/net.d".into()),
+        None => (config.paths.run.join("cni/bin"), config.paths.run.join("cni/net.d")),
+    }
+}
+
 fn network_config(config: &Config, pod_cidr: Ipv4Net) -> anyhow::Result<HostConfig> {
+    let (cni_bin, cni_conf) = cni_dirs(config);
     Ok(HostConfig {
         binary: std::env::current_exe().context("find this program's file")?,
-        cni_bin: config.paths.run.join("cni/bin"),
-        cni_conf: config.paths.run.join("cni/net.d"),
+        cni_bin,
+        cni_conf,
         ipam_dir: config.paths.data.join("agent/network"),
         pod_cidr,
         cluster_cidr: config.net.cluster_cidr,
@@ -66,7 +80,7 @@ pub(crate) fn known_network(config: &Config) -> Option<Host> {
     struct List {
         plugins: Vec<knarr_network::cni::Conf>,
     }
-    let text = std::fs::read(config.paths.run.join("cni/net.d/10-knarr.conflist")).ok()?;
+    let text = std::fs::read(cni_dirs(config).1.join("10-knarr.conflist")).ok()?;
     let pod_cidr = serde_json::from_slice::<List>(&text).ok()?.plugins.first()?.pod_cidr;
     Some(Host::known(network_config(config, pod_cidr).ok()?))
 }
@@ -104,7 +118,7 @@ pub(crate) async fn start(plane: &ControlPlane, config: &Config, tasks: &Tasks) 
 }
 
 /// The container runtime's socket: a private containerd's, or the one named by the user.
-async fn runtime(config: &Config, tasks: &Tasks) -> Result<std::path::PathBuf, Fatal> {
+async fn runtime(config: &Config, tasks: &Tasks) -> Result<PathBuf, Fatal> {
     if let Some(socket) = &config.node.runtime_endpoint {
         return Ok(socket.clone());
     }

@@ -33,6 +33,8 @@ pub(crate) struct Config {
 /// Host paths, all derived from one prefix so that several nodes can live on one kernel.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Paths {
+    /// What all of them lie below, if not the root.
+    pub(crate) prefix: Option<PathBuf>,
     /// `/etc/knarr`
     pub(crate) etc: PathBuf,
     /// `/var/lib/knarr` (`--data-dir`)
@@ -185,6 +187,7 @@ impl Check<'_> {
             return Err(self.wrong("prefix", "sockets below it would have names longer than the kernel takes"));
         }
         Ok(Paths {
+            prefix: (!prefix.as_os_str().is_empty()).then(|| prefix.to_owned()),
             etc: under("/etc/knarr"),
             data: under(self.input.one("data-dir")),
             run,

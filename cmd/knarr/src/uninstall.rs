@@ -49,11 +49,25 @@ pub(crate) async fn run(config: &Config) -> Result<(), Fatal> {
     for dir in ["/var/lib/cni/results", "/var/lib/cni/cache", "/var/lib/cni"] {
         let _ = std::fs::remove_dir(dir);
     }
+    // What lay between the prefix and our directories.
+    if let Some(prefix) = &paths.prefix {
+        remove_empty(prefix);
+    }
     if left.is_empty() {
         println!("knarr is gone from this host");
         return Ok(());
     }
     Err(anyhow::anyhow!("not everything could be removed: {}", left.join("; ")).into())
+}
+
+/// Removes a directory whose files are all gone, and what is empty below it.
+fn remove_empty(dir: &Path) {
+    for child in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if child.file_type().is_ok_and(|t| t.is_dir()) {
+            remove_empty(&child.path());
+        }
+    }
+    let _ = std::fs::remove_dir(dir);
 }
 
 async fn stop_server(config: &Config) -> io::Result<()> {
@@ -88,9 +102,13 @@ fn remove_cgroups(root: &str, left: &mut Vec<String>) {
     let mount = Path::new("/sys/fs/cgroup");
     let hierarchies = std::fs::read_dir(mount).into_iter().flatten().flatten().map(|e| e.path());
     for hierarchy in hierarchies.chain([mount.to_owned()]) {
-        let pods = hierarchy.join(root.trim_matches('/')).join("kubepods");
+        let top = hierarchy.join(root.trim_matches('/'));
+        let pods = top.join("kubepods");
         if pods.is_dir() {
             remove_cgroup(&pods, left);
+        }
+        if root != "/" {
+            let _ = std::fs::remove_dir(top); // it may be somebody else's too
         }
     }
 }

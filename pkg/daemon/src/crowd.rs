@@ -2,6 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
 use crate::Stop;
@@ -33,14 +34,7 @@ impl Crowd {
         F: Future<Output = ()> + Send + 'static,
     {
         let Ok(place) = self.places.clone().try_acquire_owned() else { return false };
-        let (future, kill) = (run(self.stop.clone()), self.kill.clone());
-        self.tracker.spawn(async move {
-            let _place = place;
-            tokio::select! {
-                () = future => {}
-                () = kill.cancelled() => {}
-            }
-        });
+        self.start(place, run);
         true
     }
 
@@ -50,6 +44,13 @@ impl Crowd {
         F: Future<Output = ()> + Send + 'static,
     {
         let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
+        self.start(place, run);
+    }
+
+    fn start<F>(&self, place: OwnedSemaphorePermit, run: impl FnOnce(Stop) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let (future, kill) = (run(self.stop.clone()), self.kill.clone());
         self.tracker.spawn(async move {
             let _place = place;

@@ -107,12 +107,13 @@ impl Front {
             return Err(Refusal::Method);
         }
         let table = self.live.table();
-        let asked = Asked { host: &host, path: request.uri().path(), secure: origin.tls || self.https.is_none() };
+        let uri = request.uri().clone();
+        let asked = Asked { host: &host, path: uri.path(), secure: origin.tls || self.https.is_none() };
         match route(&table, asked) {
             Decision::Forward(backend) => {
                 let backend = backend.clone();
                 drop(table);
-                let result = self.send(origin, &authority, &backend, request).await;
+                let result = self.send(origin, &authority, asked, &backend, request).await;
                 if let Err(refusal) = &result {
                     tracing::debug!(backend = backend.name, host, %refusal, "request refused");
                 }

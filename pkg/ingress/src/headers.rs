@@ -87,10 +87,13 @@ pub(crate) fn response(headers: &mut HeaderMap) {
     hop_by_hop(headers);
 }
 
-/// The protocol a client wants to change to, if its request says so in both headers.
+/// Whether a client wants to change protocols: its request says so in both headers. Changing to HTTP/2 is not passed
+/// on: the requests that follow would reach the pod without any route being asked.
 pub(crate) fn wants_upgrade(headers: &HeaderMap) -> bool {
-    let asked = headers.get_all(CONNECTION).iter().any(|v| v.to_str().is_ok_and(|v| has_token(v, "upgrade")));
-    asked && headers.contains_key(UPGRADE)
+    let says = |name: HeaderName, token: &str| {
+        headers.get_all(name).iter().any(|v| v.to_str().is_ok_and(|v| has_token(v, token)))
+    };
+    says(CONNECTION, "upgrade") && headers.contains_key(UPGRADE) && !says(UPGRADE, "h2c") && !says(UPGRADE, "h2")
 }
 
 fn has_token(list: &str, token: &str) -> bool {
@@ -160,5 +163,83 @@ fn join_cookies(headers: &mut HeaderMap) {
         && let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..]))
     {
         headers.insert(COOKIE, joined);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn parts(headers: &[(&str, &str)]) -> request::Parts {
+        let request = headers.iter().fold(Request::get("/p?q"), |r, (k, v)| r.header(*k, *v));
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn text(head: &request::Parts) -> Vec<String> {
+        let mut all: Vec<_> = head.headers.iter().map(|(k, v)| format!("{k}: {}", v.to_str().unwrap())).collect();
+        all.sort();
+        all
+    }
+
+    const CLIENT: Origin = Origin { peer: IpAddr::V6(V4_MAPPED), tls: true, port: 443, trusted: true };
+    const V4_MAPPED: std::net::Ipv6Addr = std::net::Ipv4Addr::new(10, 0, 0, 9).to_ipv6_mapped();
+
+    #[test]
+    fn a_trusted_proxy_is_believed_and_added_to() {
+        let mut head = parts(&[
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-for", "2.2.2.2"),
+            ("x-forwarded-proto", "http"),
+            ("x-real-ip", "1.1.1.1"),
+            ("forwarded", "for=1.1.1.1"),
+        ]);
+        request(&mut head, CLIENT, "a.test", false, false);
+        let expected = [
+            "forwarded: for=1.1.1.1",
+            "host: a.test",
+            "x-forwarded-for: 1.1.1.1, 2.2.2.2, 10.0.0.9",
+            "x-forwarded-host: a.test",
+            "x-forwarded-port: 443",
+            "x-forwarded-proto: http",
+            "x-real-ip: 1.1.1.1",
+        ];
+        assert_eq!(text(&head), expected);
+    }
+
+    #[test]
+    fn http2_for_the_pod_has_an_authority_and_no_host() {
+        let mut head = parts(&[("host", "x"), ("connection", "keep-alive")]);
+        request(&mut head, CLIENT, "a.test:8080", true, false);
+        assert_eq!(head.uri, "http://a.test:8080/p?q");
+        assert_eq!(head.version, Version::HTTP_2);
+        assert!(!head.headers.contains_key(HOST) && !head.headers.contains_key(CONNECTION));
+    }
+
+    #[test]
+    fn the_length_is_that_of_the_body() {
+        let framed = |said: &[(&str, &str)], length, empty| {
+            let mut head = parts(said);
+            framing(&mut head, length, empty);
+            text(&head)
+        };
+        assert_eq!(framed(&[("content-length", "5")], Some(5), false), ["content-length: 5"]);
+        assert_eq!(framed(&[("content-length", "5")], None, false), ["transfer-encoding: chunked"]);
+        assert_eq!(framed(&[("content-length", "5"), ("content-length", "6")], Some(6), false), [""; 0]);
+        assert_eq!(framed(&[], Some(0), true), [""; 0]);
+    }
+
+    #[test]
+    fn an_upgrade_is_asked_for_in_both_headers() {
+        for (connection, expected) in [("upgrade", true), ("keep-alive, Upgrade", true), ("close", false)] {
+            let head = parts(&[("connection", connection), ("upgrade", "websocket")]);
+            assert_eq!(wants_upgrade(&head.headers), expected, "{connection}");
+        }
+        assert!(!wants_upgrade(&parts(&[("connection", "upgrade")]).headers));
+        for hidden in ["h2c", "H2C", "websocket, h2c"] {
+            let head = parts(&[("connection", "upgrade, http2-settings"), ("upgrade", hidden)]);
+            assert!(!wants_upgrade(&head.headers), "{hidden}");
+        }
     }
 }

@@ -21,6 +21,7 @@ mod limits;
 mod live;
 pub mod objects;
 mod office;
+mod patient;
 mod pool;
 mod route;
 mod server;

@@ -11,7 +11,7 @@ pub struct Limits {
     pub backends: usize,
     /// For a TLS handshake, and for the head of a request (also the longest idle time between two).
     pub head: Duration,
-    /// The longest silence within a request body.
+    /// The longest silence within a request body, and the longest time a client takes nothing of what is sent to it.
     pub body: Duration,
     /// For connecting to a pod.
     pub connect: Duration,

@@ -29,7 +29,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{front::Front, hands::Hands, headers::Origin};
+use crate::{front::Front, hands::Hands, headers::Origin, patient::Patient};
 
 /// How long a full file table is waited out: accepting at once again would spin.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -38,7 +38,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Bytes of a request's head.
 const HEADERS: usize = 64 << 10;
 /// Requests at once on one HTTP/2 connection.
-const STREAMS: u32 = 250;
+const STREAMS: u32 = 128;
 
 /// One listener.
 pub(crate) struct Server {
@@ -138,7 +138,7 @@ async fn plain(front: Arc<Front>, stream: TcpStream, origin: Origin, hands: Hand
 
 async fn serve(front: Arc<Front>, stream: impl Io + 'static, origin: Origin, h2: bool, hands: Hands, stop: Stop) {
     let asked = Arc::new(AtomicBool::new(false));
-    let (head, noted) = (front.limits.head, asked.clone());
+    let (limits, noted) = (front.limits, asked.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         noted.store(true, Ordering::Relaxed);
         let front = front.clone();
@@ -146,12 +146,12 @@ async fn serve(front: Arc<Front>, stream: impl Io + 'static, origin: Origin, h2:
     });
     // A client that never asks: HTTP/1.1 has its own clock for heads, HTTP/2 has none before its first frame.
     let silent = async {
-        sleep(head).await;
+        sleep(limits.head).await;
         if asked.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
     };
-    let io = TokioIo::new(stream);
+    let io = TokioIo::new(Patient::new(stream, limits.body));
     let end = if h2 {
         let mut builder = http2::Builder::new(hands);
         builder
@@ -175,7 +175,7 @@ async fn serve(front: Arc<Front>, stream: impl Io + 'static, origin: Origin, h2:
         }
     } else {
         let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(HEADERS);
+        builder.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(HEADERS);
         let connection = builder.serve_connection(io, service).with_upgrades();
         tokio::pin!(connection);
         tokio::select! {

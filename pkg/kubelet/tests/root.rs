@@ -190,6 +190,15 @@ async fn a_pod_lives_is_adopted_and_leaves_nothing() {
         eventually("removed", || async { left() == 0 && mounts_below(&node.dir.0) == 0 }, String::new).await;
         agent2.stop_all(Duration::from_secs(5)).await;
         tasks.stop_all(Duration::from_secs(10)).await;
+        // Of the pod no cgroup is left anywhere; what all pods share is ours to remove.
+        for tree in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+            let group = tree.path().join(node.cgroup.trim_start_matches('/'));
+            if group.exists() {
+                let shared = group.join("kubepods");
+                assert!(!shared.exists() || std::fs::remove_dir(&shared).is_ok(), "{} is not empty", shared.display());
+                std::fs::remove_dir(&group).unwrap();
+            }
+        }
     })
     .await;
 }

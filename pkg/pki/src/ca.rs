@@ -103,6 +103,17 @@ impl Ca {
         &self.cert
     }
 
+    /// Whether the first certificate of a PEM file was signed by this authority.
+    pub fn signed(&self, pem: &str) -> bool {
+        use x509_parser::prelude::parse_x509_pem;
+        let blocks = (parse_x509_pem(pem.as_bytes()), parse_x509_pem(self.cert.as_bytes()));
+        let (Ok((_, leaf)), Ok((_, ca))) = blocks else { return false };
+        match (leaf.parse_x509(), ca.parse_x509()) {
+            (Ok(leaf), Ok(ca)) => leaf.verify_signature(Some(ca.public_key())).is_ok(),
+            _ => false,
+        }
+    }
+
     /// Makes a key and signs a certificate for it.
     ///
     /// # Errors

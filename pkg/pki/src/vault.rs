@@ -78,7 +78,7 @@ impl Vault {
         Ok(ca)
     }
 
-    /// The leaf `name`, made or renewed if it is missing, about to end, not by this authority's life, or lacks a name.
+    /// The leaf `name`, made or renewed if it is missing, about to end, lacks a name, or is of another authority.
     ///
     /// # Errors
     /// See [`VaultError`].
@@ -87,6 +87,7 @@ impl Vault {
             && let Ok((end, names)) = expiry(&identity.cert)
             && end.duration_since(now) > RENEW_BEFORE
             && leaf.names.iter().all(|n| names.contains(n))
+            && ca.signed(&identity.cert)
         {
             return Ok(identity);
         }
@@ -162,9 +163,11 @@ mod tests {
         let day0: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let later: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
         let ca = vault.ca("server-ca", "knarr-server-ca", day0).unwrap();
+        let (other, _) = Ca::create("knarr-server-ca", day0).unwrap();
         assert_eq!(vault.ca("server-ca", "other", later).unwrap().cert(), ca.cert());
         let a = vault.leaf("api", &ca, &Leaf::server("api", ["a"]), day0).unwrap();
         assert_eq!(vault.leaf("api", &ca, &Leaf::server("api", ["a"]), day0).unwrap(), a);
+        assert!(!other.signed(&a.cert) && ca.signed(&a.cert));
         let b = vault.leaf("api", &ca, &Leaf::server("api", ["a", "b"]), day0).unwrap();
         assert_ne!(a, b);
         assert_ne!(vault.leaf("api", &ca, &Leaf::server("api", ["a", "b"]), later).unwrap(), b);

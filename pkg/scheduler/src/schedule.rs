@@ -144,7 +144,12 @@ mod tests {
         let tainted = node("a", json!({"taints": [{"key": "k", "value": "v", "effect": "NoSchedule"}]}));
         let why = "0/1 nodes are available: 1 node(s) had untolerated taint {k: v}.";
         check(std::slice::from_ref(&tainted), &[], json!({}), Err(why));
-        check(std::slice::from_ref(&tainted), &[], json!({"tolerations": [{"key": "k", "operator": "Exists"}]}), Ok("a"));
+        check(
+            std::slice::from_ref(&tainted),
+            &[],
+            json!({"tolerations": [{"key": "k", "operator": "Exists"}]}),
+            Ok("a"),
+        );
         check(std::slice::from_ref(&tainted), &[], json!({"tolerations": [{"key": "k", "value": "v"}]}), Ok("a"));
         check(&[tainted], &[], json!({"tolerations": [{"key": "k", "value": "x"}]}), Err(why));
 

@@ -81,7 +81,7 @@ impl Env {
             let out = command::ok(Command::new(&path).args(["version", "--client", "-o", "json"]), secs(30))?;
             let version: serde_json::Value = serde_json::from_str(&out).context("read kubectl's version")?;
             let part = |name: &str| version["clientVersion"][name].as_str().unwrap_or("?").to_owned();
-            Ok((format!("{}.{}", part("major"), part("minor")), path))
+            Ok((format!("{}.{}", part("major"), part("minor").trim_end_matches('+')), path))
         };
         let work = PathBuf::from(format!("/tmp/kn-suite-{:x}", std::process::id()));
         fs::create_dir_all(work.join("home")).context("make the scratch directory")?;

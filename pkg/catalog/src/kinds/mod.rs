@@ -8,6 +8,8 @@ mod prepare;
 mod rules;
 mod same;
 mod spot;
+#[cfg(test)]
+mod testing;
 mod tree;
 mod validate;
 mod warnings;
@@ -58,14 +60,10 @@ fn core(plural: &str) -> Rules {
             .warnings(warnings::pod)
             .grace(p::grace_period),
         "podtemplates" => SUBDOMAIN.default(d::pod_template).validate(v::pod_template),
-        "services" => LABEL
-            .default(d::service)
-            .update(p::update_service)
-            .validate(v::service)
-            .validate_update(v::service_update),
-        "namespaces" => {
-            LABEL.default(d::namespace).validate(v::namespace).validate_update(v::namespace_update)
+        "services" => {
+            LABEL.default(d::service).update(p::update_service).validate(v::service).validate_update(v::service_update)
         }
+        "namespaces" => LABEL.default(d::namespace).validate(v::namespace).validate_update(v::namespace_update),
         "nodes" => SUBDOMAIN.default(d::node).validate(v::node).validate_update(v::node_update),
         "persistentvolumes" => SUBDOMAIN
             .default(d::persistent_volume)
@@ -82,10 +80,9 @@ fn core(plural: &str) -> Rules {
             .default(d::replication_controller)
             .validate(v::replication_controller)
             .warnings(warnings::template),
-        "resourcequotas" => SUBDOMAIN
-            .default(d::resource_quota)
-            .validate(v::resource_quota)
-            .validate_update(v::resource_quota_update),
+        "resourcequotas" => {
+            SUBDOMAIN.default(d::resource_quota).validate(v::resource_quota).validate_update(v::resource_quota_update)
+        }
         "limitranges" => SUBDOMAIN.default(d::limit_range).validate(v::limit_range),
         "configmaps" => SUBDOMAIN.validate(v::config_map).validate_update(v::config_map_update),
         "secrets" => SUBDOMAIN.default(d::secret).validate(v::secret).validate_update(v::secret_update),
@@ -136,10 +133,9 @@ fn network(plural: &str) -> Rules {
     use {defaults as d, validate as v};
     match plural {
         "ingresses" => SUBDOMAIN.validate(v::ingress).validate_update(v::ingress_update),
-        "ingressclasses" => SUBDOMAIN
-            .default(d::ingress_class)
-            .validate(v::ingress_class)
-            .validate_update(v::ingress_class_update),
+        "ingressclasses" => {
+            SUBDOMAIN.default(d::ingress_class).validate(v::ingress_class).validate_update(v::ingress_class_update)
+        }
         "networkpolicies" => SUBDOMAIN.default(d::network_policy).validate(v::network_policy),
         "endpointslices" => SUBDOMAIN.validate(v::slice).validate_update(v::slice_update),
         // An address is its own name.
@@ -153,9 +149,7 @@ fn access(plural: &str) -> Rules {
     match plural {
         "roles" => SEGMENT.validate(v::role),
         "clusterroles" => SEGMENT.validate(v::cluster_role),
-        "rolebindings" => {
-            SEGMENT.default(d::binding).validate(v::role_binding).validate_update(v::binding_update)
-        }
+        "rolebindings" => SEGMENT.default(d::binding).validate(v::role_binding).validate_update(v::binding_update),
         _ => SEGMENT.default(d::binding).validate(v::cluster_role_binding).validate_update(v::binding_update),
     }
 }
@@ -172,10 +166,9 @@ fn cluster(group: &str, plural: &str) -> Rules {
             SUBDOMAIN.validate(v::storage_class).validate_update(v::storage_class_update)
         }
         ("node.k8s.io", "runtimeclasses") => SUBDOMAIN.validate(v::runtime_class),
-        ("apiextensions.k8s.io", "customresourcedefinitions") => SUBDOMAIN
-            .default(d::custom_resource_definition)
-            .create(p::create_definition)
-            .update(p::update_definition),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            SUBDOMAIN.default(d::custom_resource_definition).create(p::create_definition).update(p::update_definition)
+        }
         ("apiregistration.k8s.io", "apiservices") => SEGMENT,
         ("flowcontrol.apiserver.k8s.io", _) => SUBDOMAIN,
         ("resource.k8s.io", "resourceclaims") => SUBDOMAIN.default(d::claim),

@@ -49,7 +49,10 @@ fn pod_spec(spec: &Value, path: &str, out: &mut Vec<String>) {
             }
         }
     }
-    let gone = [("gitRepo", "deprecated in v1.11"), ("glusterfs", "deprecated in v1.25, this feature will be removed soon after in a subsequent release")];
+    let gone = [
+        ("gitRepo", "deprecated in v1.11"),
+        ("glusterfs", "deprecated in v1.25, this feature will be removed soon after in a subsequent release"),
+    ];
     for (i, volume) in spec.list_at(&["volumes"]).iter().enumerate() {
         for (kind, since) in gone.iter().filter(|(kind, _)| volume.get(kind).is_some()) {
             out.push(format!("{path}.volumes[{i}].{kind}: {since}"));

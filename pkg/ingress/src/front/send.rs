@@ -20,6 +20,7 @@ use crate::{
     body::{Download, Progress, Upload},
     headers::{self, Origin},
     pool::{ConnectError, Lease, Reuse},
+    route::{Asked, Decision, route},
     table::Backend,
 };
 
@@ -29,7 +30,7 @@ const ATTEMPTS: usize = 3;
 /// A request that was not answered.
 enum Failure {
     /// It can be tried again: here it is.
-    Again(Request<Upload>),
+    Again(Box<Request<Upload>>),
     /// It cannot.
     Final(Refusal),
 }
@@ -39,7 +40,8 @@ impl Front {
         &self,
         origin: Origin,
         authority: &str,
-        backend: &Backend,
+        asked: Asked<'_>,
+        backend: &Arc<Backend>,
         mut request: Request<Incoming>,
     ) -> Result<Answer, Refusal> {
         if backend.endpoints.is_empty() {
@@ -58,9 +60,13 @@ impl Front {
         let body = Upload::new(body, self.limits.body, progress.clone());
         let mut request = Request::from_parts(head, body);
 
+        let mut backend = backend.clone();
         let mut tried: Vec<SocketAddr> = Vec::new();
         for attempt in 0..ATTEMPTS {
-            let peer = self.pool.choose(backend, &tried).ok_or(Refusal::NoEndpoints)?;
+            if attempt > 0 {
+                backend = self.now(asked, backend);
+            }
+            let peer = self.pool.choose(&backend, &tried).ok_or(Refusal::NoEndpoints)?;
             let reuse = match attempt {
                 0 if safe => Reuse::Any,
                 0 => Reuse::Young,
@@ -75,11 +81,15 @@ impl Front {
                     continue;
                 }
             };
+            // It left the table while we connected: the pod is about to stop.
+            if lease.is_retired() {
+                continue;
+            }
             match self.attempt(&mut lease, request, copy.as_ref(), &progress).await {
                 Ok(response) => return self.pass(response, lease, client),
                 Err(Failure::Final(refusal)) => return Err(refusal),
                 Err(Failure::Again(same)) => {
-                    request = same;
+                    request = *same;
                     // An old connection says nothing about the endpoint.
                     if !lease.reused {
                         tried.push(peer.address);
@@ -88,6 +98,14 @@ impl Front {
             }
         }
         Err(Refusal::Unreachable)
+    }
+
+    /// What the table says now: endpoints may have changed since the last attempt.
+    fn now(&self, asked: Asked<'_>, before: Arc<Backend>) -> Arc<Backend> {
+        match route(&self.live.table(), asked) {
+            Decision::Forward(now) if now.h2c == before.h2c => now.clone(),
+            _ => before,
+        }
     }
 
     async fn attempt(
@@ -107,7 +125,7 @@ impl Front {
                 tracing::debug!(%endpoint, error = %knarr_daemon::chain(e.error()), "request broke off");
                 let again = || copy.map(|head| Request::from_parts(head.clone(), Upload::empty(progress.clone())));
                 let broken = Failure::Final(Refusal::Broken);
-                Err(unsent.or_else(again).map_or(broken, Failure::Again))
+                Err(unsent.or_else(again).map_or(broken, |same| Failure::Again(Box::new(same))))
             }
         }
     }

@@ -148,6 +148,11 @@ impl Lease {
         self.peer.address
     }
 
+    /// Whether the endpoint has left the table.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.peer.retired.load(Ordering::Acquire)
+    }
+
     /// The answer was read to its end: the connection may serve again.
     pub(crate) fn give_back(mut self) {
         let Some(Sender::Own(sender)) = self.sender.take() else { return };

@@ -78,7 +78,7 @@ async fn a_secret_that_is_invalid_or_gone_gives_way_to_the_local_ca() {
     let world = world().await;
     let issue = || world.ca.issue(&Leaf::server("x", ["app.shop.test"]), Timestamp::now()).unwrap();
     let (one, two) = (issue(), issue());
-    let mixed = secret("app", &one.cert, &two.key);
+    let mixed = secret("shop", "app", &one.cert, &two.key);
     world.api.apply(&resources::SECRETS, "shop", "app", "test", mixed).await.unwrap();
     world.until(|t| t.problems.iter().any(|p| p.reason == "SecretInvalid")).await;
     assert!(world.ingress.table().local.contains("app.shop.test"));

@@ -6,13 +6,14 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use http::Request;
 use knarr_client::fake::FakeApi;
 use knarr_daemon::{Crowd, Stop};
 use knarr_ingress::{Config, Ingress, IngressError, Limits, Listen};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
     pods::{Pod, nobody, read_head, reply, scripted},
@@ -117,9 +118,46 @@ async fn too_many_connections_to_pods_are_503() {
     let waiting = first.send_request(request);
     tokio::pin!(waiting);
     while pod.requests() == 0 {
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(5), waiting.as_mut()).await.is_err());
+        assert!(timeout(Duration::from_millis(5), waiting.as_mut()).await.is_err());
     }
     assert_eq!(world.get("shop.test", "/").await.0, 503);
+}
+
+/// Serves one connection and tells when it is closed.
+async fn watched(crowd: &Crowd) -> (SocketAddr, Arc<tokio::sync::Notify>) {
+    let closed = Arc::new(tokio::sync::Notify::new());
+    let tell = closed.clone();
+    let pod = scripted(crowd, move |_, mut stream: TcpStream| {
+        let tell = tell.clone();
+        async move {
+            while read_head(&mut stream).await.is_some() {
+                reply(&mut stream, "here").await;
+            }
+            tell.notify_one();
+        }
+    });
+    (pod.await, closed)
+}
+
+#[tokio::test]
+async fn unused_connections_are_closed_when_they_grow_old() {
+    let crowd = Crowd::new(&Stop::new(), 10);
+    let (pod, closed) = watched(&crowd).await;
+    let text = format!("{}---{}", site("shop.test", "web"), slice("web", "web-1", pod, ""));
+    let world = World::with(&text, Limits { idle: Duration::from_millis(100), ..Limits::default() }).await;
+    world.shows(&pod.to_string()).await;
+    assert_eq!(world.get("shop.test", "/").await.0, 200);
+    assert!(timeout(Duration::from_secs(10), closed.notified()).await.is_ok());
+}
+
+#[tokio::test]
+async fn unused_connections_are_closed_when_their_endpoint_leaves() {
+    let crowd = Crowd::new(&Stop::new(), 10);
+    let (pod, closed) = watched(&crowd).await;
+    let world = shop(&[pod]).await;
+    assert_eq!(world.get("shop.test", "/").await.0, 200);
+    world.apply(&slice("web", "web-0", nobody().await, "")).await;
+    assert!(timeout(Duration::from_secs(10), closed.notified()).await.is_ok());
 }
 
 #[tokio::test]

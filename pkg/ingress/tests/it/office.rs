@@ -150,7 +150,7 @@ async fn hosts_without_a_certificate_get_one_for_as_long_as_they_need_it() {
         .await;
 
     let own = cluster.ca.ca.issue(&Leaf::server("x", ["shop.test", "*.shop.test"]), Timestamp::now()).unwrap();
-    let own = crate::support::secret("own", &own.cert, &own.key);
+    let own = crate::support::secret("shop", "own", &own.cert, &own.key);
     cluster.api.create(&resources::SECRETS, "shop", own).await.unwrap();
     cluster.until("only the default", async |_| cluster.secrets().await == all[..1]).await;
     assert_eq!(cluster.ca.signed.lock().unwrap().len(), 3);

@@ -114,7 +114,8 @@ fn the_whole_table() {
         ! shop/younger: ServicePortNotFound: Service shop/web has no TCP port 81
         ! shop/younger: UnsupportedBackend: Service shop/out is of type ExternalName
         ! shop/younger: UnsupportedBackend: backend Bucket files is not a Service
-    "#]].assert_eq(&table(CLUSTER).to_string());
+    "#]]
+    .assert_eq(&table(CLUSTER).to_string());
 }
 
 #[test]

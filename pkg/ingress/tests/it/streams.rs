@@ -203,6 +203,28 @@ async fn a_slow_body_that_keeps_coming_is_fine() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_nothing_is_cut_off() {
+    let crowd = Crowd::new(&Stop::new(), 10);
+    let ended = Arc::new(tokio::sync::Notify::new());
+    let end = ended.clone();
+    let pod = scripted(&crowd, move |_, mut stream| {
+        let end = end.clone();
+        async move {
+            read_head(&mut stream).await;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", 1u64 << 40);
+            stream.write_all(head.as_bytes()).await.unwrap();
+            while stream.write_all(&vec![0; CHUNK]).await.is_ok() {}
+            end.notify_one();
+        }
+    })
+    .await;
+    let world = shop(pod, impatient()).await;
+    let mut client = TcpStream::connect(world.ingress.http().unwrap()).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nhost: shop.test\r\n\r\n").await.unwrap();
+    assert!(timeout(Duration::from_secs(10), ended.notified()).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_pod_that_does_not_answer_is_504() {
     let pod = Pod::serving(|_| std::future::pending()).await;
     let world = shop(pod.at, Limits { answer: Duration::from_millis(100), ..Limits::default() }).await;

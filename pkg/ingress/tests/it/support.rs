@@ -92,7 +92,7 @@ impl World {
     /// A TLS Secret signed by the test's CA.
     pub(crate) async fn secret(&self, namespace: &str, name: &str, hosts: &[&str]) {
         let signed = self.ca.issue(&Leaf::server(name, hosts.iter().copied()), Timestamp::now()).unwrap();
-        let body = secret(name, &signed.cert, &signed.key);
+        let body = secret(namespace, name, &signed.cert, &signed.key);
         self.api.apply(&resources::SECRETS, namespace, name, "test", body).await.unwrap();
     }
 
@@ -166,10 +166,10 @@ pub(crate) async fn apply(api: &FakeApi, manifest: &str) {
     }
 }
 
-pub(crate) fn secret(name: &str, cert: &str, key: &str) -> Value {
+pub(crate) fn secret(namespace: &str, name: &str, cert: &str, key: &str) -> Value {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     knarr_api::value!({
-        "metadata": { "name": name },
+        "metadata": { "name": name, "namespace": namespace },
         "type": "kubernetes.io/tls",
         "data": { "tls.crt": STANDARD.encode(cert), "tls.key": STANDARD.encode(key) },
     })

@@ -1,19 +1,36 @@
 //! The cases, by what they are about. Each module has a table of them and the manifests it needs.
 
+mod app;
+mod apply;
+mod broken;
+mod change;
+mod describe;
+mod faults;
 mod get;
+mod identity;
+mod info;
+mod input;
+mod network;
+mod pods;
+mod rollout;
 mod start;
+mod talk;
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 
 use crate::{
-    node::Node,
+    kubectl::Kubectl,
+    node::{Node, pod_ready},
     poll::{secs, until},
     suite::Case,
+    text::equals,
 };
 
 /// All cases in the order they run: cheap and telling ones first, those that kill things last.
 pub fn all() -> impl Iterator<Item = Case> {
-    [start::CASES, get::CASES].into_iter().flatten().copied()
+    [start::CASES, get::CASES, apply::CASES, change::CASES, describe::CASES, info::CASES, rollout::CASES, talk::CASES, pods::CASES,
+        broken::CASES, network::CASES, identity::CASES, input::CASES, app::CASES, faults::CASES].into_iter().flatten().copied()
 }
 
 /// Every namespace that cases deleted is gone in the end.
@@ -29,5 +46,66 @@ pub fn namespaces_go(node: &Node) -> Result<()> {
             .collect();
         ensure!(left.is_empty(), "still there: {}", left.join("\n"));
         Ok(())
+    })
+}
+
+/// A Deployment whose pods sleep and heed a SIGTERM only by dying of the SIGKILL a second later; `extra` goes into the
+/// container, written as YAML flow after a comma.
+pub fn sleeper(name: &str, replicas: u32, extra: &str) -> String {
+    format!(
+        "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}, labels: {{app: {name}}}}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - {{name: main, image: 'knarr.local/busybox:1', command: [sleep, '100000']{extra}}}
+"
+    )
+}
+
+/// A pod of one container that runs a shell script; `extra` goes into the pod's spec, as lines of YAML.
+pub fn pod(name: &str, script: &str, extra: &str) -> String {
+    let extra: String = extra.lines().map(|line| format!("  {line}\n")).collect();
+    let script: String = script.lines().map(|line| format!("      {line}\n")).collect();
+    format!(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, labels: {{app: {name}}}}}
+spec:
+  terminationGracePeriodSeconds: 1
+{extra}  containers:
+  - name: main
+    image: knarr.local/busybox:1
+    command:
+    - sh
+    - -c
+    - |
+{script}"
+    )
+}
+
+/// Waits until a pod is Running and Ready.
+pub fn await_pod(kubectl: &Kubectl, name: &str) -> Result<Value> {
+    until(secs(30), &format!("pod {name} to be ready"), || {
+        let pod = kubectl.json(&format!("get pod {name}"))?;
+        pod_ready(&pod)?;
+        Ok(pod)
+    })
+}
+
+/// Waits until a pod has a phase.
+pub fn await_phase(kubectl: &Kubectl, name: &str, phase: &str) -> Result<Value> {
+    until(secs(30), &format!("pod {name} to be {phase}"), || {
+        let pod = kubectl.json(&format!("get pod {name}"))?;
+        equals(&pod, "/status/phase", phase)?;
+        Ok(pod)
     })
 }

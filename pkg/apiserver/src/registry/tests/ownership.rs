@@ -53,7 +53,13 @@ async fn owners_are_known_through_every_face() {
         "involvedObject":{"kind":"Pod","name":"p","namespace":"default"}}"#;
     lab.check(&format!("APPLY {core}/e?fieldManager=one"), old, "message", expect![[r#"201 "m""#]]).await;
     let other = r#"{"apiVersion":"events.k8s.io/v1","kind":"Event","metadata":{"name":"e"},"note":"n"}"#;
-    lab.check(&format!("APPLY {new}/e?fieldManager=two"), other, "", expect![[r#"409 Conflict Apply failed with 1 conflict: conflict with "one": .message"#]]).await;
+    lab.check(
+        &format!("APPLY {new}/e?fieldManager=two"),
+        other,
+        "",
+        expect![[r#"409 Conflict Apply failed with 1 conflict: conflict with "one": .message"#]],
+    )
+    .await;
     lab.check(&format!("APPLY {new}/e?fieldManager=two&force=true"), other, "note", expect![[r#"200 "n""#]]).await;
     lab.check(&format!("GET {core}/e"), "", "message", expect![[r#"200 "n""#]]).await;
 }

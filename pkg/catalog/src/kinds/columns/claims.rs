@@ -24,11 +24,7 @@ fn state(claim: &Value) -> String {
     let deleted = words::is_deleting(claim);
     let allocated = claim.at(&["status", "allocation"]).is_some_and(|a| !a.is_null());
     let reserved = allocated && words::len(claim, &["status", "reservedFor"]) > 0;
-    let states = [
-        ("deleted", deleted),
-        ("pending", !allocated && !deleted),
-        ("allocated", allocated),
-        ("reserved", reserved),
-    ];
+    let states =
+        [("deleted", deleted), ("pending", !allocated && !deleted), ("allocated", allocated), ("reserved", reserved)];
     words::joined(states.into_iter().filter(|(_, is)| *is).map(|(word, _)| word))
 }

@@ -21,7 +21,9 @@ pub(super) fn columns(plural: &str) -> Vec<Column> {
             age(),
             text_or("SignerName", &["spec", "signerName"], words::NONE),
             text("Requestor", &["spec", "username"]),
-            cell("RequestedDuration", |r| int(r, &["spec", "expirationSeconds"]).map_or(words::NONE.to_owned(), ages::span)),
+            cell("RequestedDuration", |r| {
+                int(r, &["spec", "expirationSeconds"]).map_or(words::NONE.to_owned(), ages::span)
+            }),
             cell("Condition", request_condition),
         ],
         "apiservices" => vec![name(), cell("Service", service), cell("Available", available), age()],

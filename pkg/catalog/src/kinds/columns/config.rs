@@ -14,7 +14,9 @@ pub(super) fn columns(plural: &str) -> Vec<Column> {
             }),
             age(),
         ],
-        "secrets" => vec![name(), text("Type", &["type"]), Column { kind: "string".into(), ..count("Data", &["data"]) }, age()],
+        "secrets" => {
+            vec![name(), text("Type", &["type"]), Column { kind: "string".into(), ..count("Data", &["data"]) }, age()]
+        }
         "serviceaccounts" => vec![name(), age()],
         "namespaces" => vec![name(), text("Status", &["status", "phase"]), age()],
         "resourcequotas" => {

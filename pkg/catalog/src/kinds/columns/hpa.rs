@@ -43,7 +43,8 @@ fn target(spec: &Value, now: Option<&Value>) -> String {
         "External" => "external",
         _ => return "<unknown type>".to_owned(),
     };
-    let current = |key| now.and_then(|now| words::scalar(now, &[member, "current", key])).unwrap_or("<unknown>".to_owned());
+    let current =
+        |key| now.and_then(|now| words::scalar(now, &[member, "current", key])).unwrap_or("<unknown>".to_owned());
     let wanted = |key| words::scalar(spec, &[member, "target", key]);
     match member {
         "resource" | "containerResource" => {

@@ -77,7 +77,9 @@ fn external_ip(service: &Value) -> String {
         "ClusterIP" | "NodePort" => words::or_none(&external),
         "LoadBalancer" => match (balancer(service), external) {
             (given, external) if given.is_empty() && external.is_empty() => "<pending>".to_owned(),
-            (given, external) => words::joined([given.as_str(), external.as_str()].into_iter().filter(|a| !a.is_empty())),
+            (given, external) => {
+                words::joined([given.as_str(), external.as_str()].into_iter().filter(|a| !a.is_empty()))
+            }
         },
         "ExternalName" => service.str_at(&["spec", "externalName"]).to_owned(),
         _ => "<unknown>".to_owned(),
@@ -110,7 +112,9 @@ fn endpoints(endpoints: &Value) -> String {
         }
         for port in ports {
             let port = int(port, &["port"]).unwrap_or(0);
-            all.extend(ips().map(|ip| if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }));
+            all.extend(
+                ips().map(|ip| if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }),
+            );
         }
     }
     words::first_few(all, 3, ",")

@@ -36,10 +36,8 @@ pub(super) fn columns(plural: &str) -> Vec<Column> {
         ],
         "storageclasses" => vec![
             named(|class| {
-                let annotations = [
-                    "storageclass.kubernetes.io/is-default-class",
-                    "storageclass.beta.kubernetes.io/is-default-class",
-                ];
+                let annotations =
+                    ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
                 default_marked(class, &annotations)
             }),
             text("Provisioner", &["provisioner"]),

@@ -36,7 +36,8 @@ pub(super) fn first_few(mut texts: Vec<String>, max: usize, separator: &str) -> 
 
 /// `a=1,b=2` of the string map at a path.
 pub(super) fn labels(object: &Value, path: &[&str]) -> String {
-    let pairs: Vec<String> = entries(object, path).map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect();
+    let pairs: Vec<String> =
+        entries(object, path).map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect();
     or_none(&pairs.join(","))
 }
 

@@ -4,10 +4,7 @@ use jiff::Timestamp;
 use knarr_api::Value;
 
 use super::{age, ages, cell, column, count, name, number, text, text_or, timed, wide, words};
-use crate::{
-    Column,
-    kinds::tree::int,
-};
+use crate::{Column, kinds::tree::int};
 
 const CONTAINERS: &[&str] = &["spec", "template", "spec", "containers"];
 const CRON_CONTAINERS: &[&str] = &["spec", "jobTemplate", "spec", "template", "spec", "containers"];

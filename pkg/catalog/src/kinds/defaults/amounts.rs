@@ -36,7 +36,14 @@ mod tests {
 
     #[test]
     fn thousandths_are_the_finest() {
-        for (text, want) in [("1", None), ("1m", None), ("1u", Some("1m")), ("100000n", Some("1m")), ("0.0015", Some("2m")), ("1.5Gi", None)] {
+        for (text, want) in [
+            ("1", None),
+            ("1m", None),
+            ("1u", Some("1m")),
+            ("100000n", Some("1m")),
+            ("0.0015", Some("2m")),
+            ("1.5Gi", None),
+        ] {
             assert_eq!(rounded(text).map(|q| q.to_string()).as_deref(), want, "{text}");
         }
     }

@@ -96,7 +96,8 @@ fn claim_requests(object: &mut Value, path: &[&str]) {
 }
 
 fn one_device(request: &mut Value) {
-    if request.str_at(&["allocationMode"]) == "ExactCount" && request.get("count").and_then(Value::as_i64).unwrap_or(0) == 0
+    if request.str_at(&["allocationMode"]) == "ExactCount"
+        && request.get("count").and_then(Value::as_i64).unwrap_or(0) == 0
     {
         request.set(&["count"], 1);
     }

@@ -108,7 +108,8 @@ const HIGHEST: i64 = 1_000_000_000;
 
 /// A PriorityClass.
 pub(in crate::kinds) fn priority_class(object: &Value) -> Errors {
-    const SYSTEM: [(&str, i64); 2] = [("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)];
+    const SYSTEM: [(&str, i64); 2] =
+        [("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)];
     let mut out = Errors::new();
     let name = object.str_at(&["metadata", "name"]);
     let root = Spot::root(object);
@@ -117,8 +118,12 @@ pub(in crate::kinds) fn priority_class(object: &Value) -> Errors {
         let known = SYSTEM.iter().find(|(known, _)| *known == name);
         let why = match known {
             None => Some(format!("{name} is not a known system priority class")),
-            Some((_, number)) if value.int() != Some(*number) => Some(format!("value of {name} PriorityClass must be {number}")),
-            Some(_) if root.at("globalDefault").flag() => Some(format!("globalDefault of {name} PriorityClass must be false")),
+            Some((_, number)) if value.int() != Some(*number) => {
+                Some(format!("value of {name} PriorityClass must be {number}"))
+            }
+            Some(_) if root.at("globalDefault").flag() => {
+                Some(format!("globalDefault of {name} PriorityClass must be false"))
+            }
             Some(_) => None,
         };
         if let Some(why) = why {
@@ -160,10 +165,6 @@ pub(in crate::kinds) fn disruption_budget(object: &Value) -> Errors {
         }
     }
     label_selector(&spec.at("selector"), &mut out);
-    let policy = spec.at("unhealthyPodEvictionPolicy");
-    if !matches!(policy.text(), "" | "AlwaysAllow" | "IfHealthyBudget") {
-        out.push(policy.not_supported(&["AlwaysAllow", "IfHealthyBudget"]));
-    }
     out
 }
 

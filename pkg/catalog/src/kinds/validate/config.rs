@@ -21,7 +21,8 @@ pub(in crate::kinds) fn namespace(object: &Value) -> Errors {
     let spec = root.at("spec");
     for finalizer in spec.at("finalizers").items() {
         finalizer.check_even_empty(names::qualified_name, &mut out);
-        if !finalizer.text().contains('/') && !matches!(finalizer.text(), "kubernetes" | "orphan" | "foregroundDeletion")
+        if !finalizer.text().contains('/')
+            && !matches!(finalizer.text(), "kubernetes" | "orphan" | "foregroundDeletion")
         {
             out.push(finalizer.invalid("name is neither a standard finalizer name nor is it fully qualified"));
         }
@@ -68,7 +69,8 @@ pub(in crate::kinds) fn config_map(object: &Value) -> Errors {
         size += decoded_len(entry.text());
     }
     if size > MAX {
-        out.push(Error::too_long(&Path::new(""), MAX));
+        // The whole object is meant; its path has always been printed like this.
+        out.push(Error::too_long(&Path::new("[]"), MAX));
     }
     out
 }
@@ -119,16 +121,12 @@ pub(in crate::kinds) fn secret(object: &Value) -> Errors {
         }
         "kubernetes.io/dockercfg" => docker(&data.key(".dockercfg"), &mut out),
         "kubernetes.io/dockerconfigjson" => docker(&data.key(".dockerconfigjson"), &mut out),
-        "kubernetes.io/basic-auth" => {
-            if ["username", "password"].iter().all(|key| data.value().get(key).is_none()) {
-                need("username", &mut out);
-                need("password", &mut out);
-            }
+        "kubernetes.io/basic-auth" if ["username", "password"].iter().all(|key| data.value().get(key).is_none()) => {
+            need("username", &mut out);
+            need("password", &mut out);
         }
-        "kubernetes.io/ssh-auth" => {
-            if data.key("ssh-privatekey").is_empty() {
-                out.push(data.key("ssh-privatekey").required(""));
-            }
+        "kubernetes.io/ssh-auth" if data.key("ssh-privatekey").is_empty() => {
+            out.push(data.key("ssh-privatekey").required(""));
         }
         "kubernetes.io/tls" => {
             need("tls.crt", &mut out);
@@ -259,15 +257,41 @@ fn bounds(limit: &Spot<'_, '_>, out: &mut Errors) {
     }
 }
 
+/// Bytes of an Event's message.
+const MESSAGE: usize = 1024;
+
 /// An Event.
 pub(in crate::kinds) fn event(object: &Value) -> Errors {
     let mut out = Errors::new();
+    let root = Spot::root(object);
     let (own, about) = (object.str_at(&["metadata", "namespace"]), object.str_at(&["involvedObject", "namespace"]));
-    let path = Path::new("involvedObject").child("namespace");
+    let is_new = !root.at("eventTime").is_empty();
     // Events about what lives in no namespace are kept in one of these.
-    if about.is_empty() && !matches!(own, "" | "default" | "kube-system") || !about.is_empty() && own != about {
-        let why = "does not match event.namespace";
-        out.push(Error::invalid(&path, about, why));
+    let fits = match (about, is_new) {
+        ("", false) => matches!(own, "" | "default"),
+        ("", true) => matches!(own, "default" | "kube-system"),
+        (about, false) => own == about,
+        (_, true) => true,
+    };
+    if !fits {
+        let path = Path::new("involvedObject").child("namespace");
+        out.push(Error::invalid(&path, about, "does not match event.namespace"));
+    }
+    if is_new {
+        for (key, most) in [("reportingComponent", 0), ("reportingInstance", 128), ("action", 128), ("reason", 128)] {
+            let text = root.at(key);
+            if text.is_empty() {
+                out.push(text.required(""));
+            }
+            if most > 0 && text.text().len() > most {
+                out.push(text.invalid_as("", format!("can have at most {most} characters")));
+            }
+        }
+        root.at("reportingComponent").check(names::qualified_name, &mut out);
+        let message = root.at("message");
+        if message.text().len() > MESSAGE {
+            out.push(message.invalid_as("", format!("can have at most {MESSAGE} characters")));
+        }
     }
     out
 }

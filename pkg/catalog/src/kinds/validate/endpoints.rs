@@ -57,6 +57,9 @@ pub(in crate::kinds) fn slice(object: &Value) -> Errors {
     let mut out = Errors::new();
     let root = Spot::root(object);
     let kind = root.text_at("addressType");
+    if !matches!(kind, "" | "IPv4" | "IPv6" | "FQDN") {
+        out.push(root.at("addressType").not_supported(&["FQDN", "IPv4", "IPv6"]));
+    }
     let all = root.at("endpoints");
     if all.len() > ENDPOINTS {
         at_most(&all, ENDPOINTS, &mut out);

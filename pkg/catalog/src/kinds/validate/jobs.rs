@@ -207,7 +207,8 @@ pub(in crate::kinds) fn job_update(object: &Value, old: &Value, sub: &str) -> Er
             out.push(completions.invalid("can only be modified in tandem with spec.parallelism"));
         }
     }
-    for key in ["selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
+    for key in ["selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"]
+    {
         spec.at(key).unchanged(before(key), &mut out);
     }
     pods_update(&spec.at("template"), before("template"), old, &mut out);

@@ -19,8 +19,7 @@ mod workloads;
 
 pub(super) use self::{
     cluster::{
-        autoscaler, disruption_budget, lease, node, node_update, priority_class, priority_class_update,
-        revision_update,
+        autoscaler, disruption_budget, lease, node, node_update, priority_class, priority_class_update, revision_update,
     },
     config::{
         config_map, config_map_update, event, limit_range, namespace, namespace_update, resource_quota,

@@ -98,7 +98,8 @@ fn http_path(entry: &Spot<'_, '_>, out: &mut Errors) {
         "ImplementationSpecific" if !text.is_empty() && !text.starts_with('/') => {
             out.push(path.invalid("must be an absolute path"));
         }
-        _ => {}
+        "ImplementationSpecific" => {}
+        _ => out.push(kind.not_supported(&["Exact", "ImplementationSpecific", "Prefix"])),
     }
     backend(&entry.at("backend"), out);
 }
@@ -181,9 +182,9 @@ fn domain_path(text: &str) -> Option<&'static str> {
         return Some("");
     }
     match text.split_once('/') {
-        Some((domain, path)) if !domain.is_empty() && !path.is_empty() => {
-            (!names::dns1123_subdomain(domain).is_empty()).then_some("must be a domain-prefixed path (such as \"acme.io/foo\")")
-        }
+        Some((domain, path)) if !domain.is_empty() && !path.is_empty() => (!names::dns1123_subdomain(domain)
+            .is_empty())
+        .then_some("must be a domain-prefixed path (such as \"acme.io/foo\")"),
         _ => Some("must be a domain-prefixed path (such as \"acme.io/foo\")"),
     }
 }

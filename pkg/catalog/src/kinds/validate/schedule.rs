@@ -15,7 +15,9 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     }
     let fields: Vec<&str> = text.split_whitespace().collect();
     if fields.len() != FIELDS.len() {
-        return Err(format!("expected exactly 5 fields, found {}: {fields:?}", fields.len()).replace(", \"", " \"").replace('"', ""));
+        return Err(format!("expected exactly 5 fields, found {}: {fields:?}", fields.len())
+            .replace(", \"", " \"")
+            .replace('"', ""));
     }
     for (field, (names, least, most)) in fields.into_iter().zip(FIELDS) {
         field.split(',').try_for_each(|range| check_range(range, names, least, most))?;

@@ -136,7 +136,9 @@ fn replica_counts(object: &Value, out: &mut Errors) {
         status.at(key).not_negative(out);
     }
     let count = |key: &str| status.at(key).int().unwrap_or(0);
-    for (key, kind) in [("fullyLabeledReplicas", "replicas"), ("readyReplicas", "replicas"), ("availableReplicas", "replicas")] {
+    for (key, kind) in
+        [("fullyLabeledReplicas", "replicas"), ("readyReplicas", "replicas"), ("availableReplicas", "replicas")]
+    {
         if count(key) > count(kind) {
             out.push(status.at(key).invalid(format!("cannot be greater than status.{kind}")));
         }

@@ -62,7 +62,11 @@ pub(super) fn field_ref(spot: &Spot<'_, '_>, allowed: &[&str], out: &mut Errors)
     if let Some((field, key)) = text.strip_suffix("']").and_then(|text| text.split_once("['")) {
         match field {
             "metadata.annotations" => {
-                out.extend(names::qualified_name(&key.to_lowercase()).into_iter().map(|m| spot.invalid_as(key.to_lowercase(), m)));
+                out.extend(
+                    names::qualified_name(&key.to_lowercase())
+                        .into_iter()
+                        .map(|m| spot.invalid_as(key.to_lowercase(), m)),
+                );
             }
             "metadata.labels" => out.extend(names::qualified_name(key).into_iter().map(|m| spot.invalid_as(key, m))),
             "metadata.name" | "metadata.namespace" | "metadata.uid" => {
@@ -72,7 +76,11 @@ pub(super) fn field_ref(spot: &Spot<'_, '_>, allowed: &[&str], out: &mut Errors)
         }
     } else if !allowed.contains(&text) {
         let known = VARIABLE_FIELDS.contains(&text) || FILE_FIELDS.contains(&text);
-        let known = known || matches!(text, "spec.restartPolicy" | "spec.schedulerName" | "status.phase" | "status.nominatedNodeName");
+        let known = known
+            || matches!(
+                text,
+                "spec.restartPolicy" | "spec.schedulerName" | "status.phase" | "status.nominatedNodeName"
+            );
         out.push(if known { path.not_supported(allowed) } else { unconvertible(&path) });
     }
 }

@@ -40,8 +40,7 @@ pub(super) fn of_running(container: &Spot<'_, '_>, around: &Around<'_>, out: &mu
 
 fn probe(probe: &Spot<'_, '_>, around: &Around<'_>, out: &mut Errors) {
     handler(probe, around, out);
-    let numbers =
-        ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"];
+    let numbers = ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"];
     for number in numbers {
         probe.at(number).not_negative(out);
     }

@@ -266,7 +266,8 @@ fn dns(spec: &Spot<'_, '_>, out: &mut Errors) {
     }
     let characters: usize = searches.items().map(|s| s.text().len() + 1).sum();
     if characters > SEARCH_CHARACTERS + 1 {
-        let why = format!("must not have more than {SEARCH_CHARACTERS} characters (including spaces) in the search list");
+        let why =
+            format!("must not have more than {SEARCH_CHARACTERS} characters (including spaces) in the search list");
         out.push(searches.invalid(why));
     }
     for search in searches.items().filter(|s| s.text() != ".") {

@@ -4,11 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use knarr_api::{Value, field::Errors};
 
-use crate::kinds::{
-    spot::Spot,
-    tree::flag,
-    validate::common::descending_path,
-};
+use crate::kinds::{spot::Spot, tree::flag, validate::common::descending_path};
 
 type Volumes<'v> = HashMap<&'v str, &'v Value>;
 

@@ -1,6 +1,6 @@
 //! Where a pod may run: affinity, tolerations, spreading.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use knarr_api::{field::Errors, names};
 
@@ -161,14 +161,20 @@ pub(super) fn tolerations(spot: &Spot<'_, '_>, out: &mut Errors) {
 
 /// Topology spread constraints.
 pub(super) fn spread(spot: &Spot<'_, '_>, out: &mut Errors) {
-    let mut seen = HashSet::new();
+    // Each is blamed that has another like it after it.
+    let mut left: HashMap<_, usize> = HashMap::new();
+    for constraint in spot.items() {
+        *left.entry((constraint.text_at("topologyKey"), constraint.text_at("whenUnsatisfiable"))).or_default() += 1;
+    }
     for constraint in spot.items() {
         let skew = constraint.at("maxSkew");
         if skew.int().unwrap_or(0) <= 0 {
             out.push(skew.invalid_as(skew.int().unwrap_or(0), "must be greater than zero"));
         }
         let (key, when) = (constraint.text_at("topologyKey"), constraint.text_at("whenUnsatisfiable"));
-        if !key.is_empty() && !when.is_empty() && !seen.insert((key, when)) {
+        let others = left.entry((key, when)).or_default();
+        *others = others.saturating_sub(1);
+        if !key.is_empty() && !when.is_empty() && *others > 0 {
             let at = constraint.at("{topologyKey, whenUnsatisfiable}");
             out.push(at.duplicate_as(format!("{{{key}, {when}}}")));
         }

@@ -183,9 +183,8 @@ fn ephemeral(pod: &Value, old: &Value, out: &mut Errors) {
     for container in old.list_at(&["spec", "ephemeralContainers"]) {
         let name = container.str_at(&["name"]);
         match now.iter().find(|c| c.str_at(&["name"]) == name) {
-            None => {
-                out.push(Error::forbidden(&path, format!("existing ephemeral containers {name:?} may not be removed\n")))
-            }
+            None => out
+                .push(Error::forbidden(&path, format!("existing ephemeral containers {name:?} may not be removed\n"))),
             Some(new) if !equal(Some(new), Some(container)) => {
                 let diff = difference(container, new);
                 let why = format!("existing ephemeral containers {name:?} may not be changed\n{diff}");

@@ -1,0 +1,51 @@
+//! What the catalogue does with objects that clients sent: defaults, checks, columns, conversions.
+
+use jiff::Timestamp;
+use knarr_api::{Value, decode, decode::Validation, default, field, validate};
+use knarr_catalog::Convert;
+
+use crate::{codecs, kinds};
+
+pub(crate) fn write(input: &[u8]) {
+    let Some((schema, mut object)) = codecs::canonical(input) else { return };
+    let Some(resource) = kinds::resource(&object) else { return };
+    let (ty, hooks) = (schema.ty(), &resource.hooks);
+    let sent = object.clone();
+    default::apply(ty, &mut object);
+    hooks.default(&mut object);
+    let once = object.clone();
+    default::apply(ty, &mut object);
+    hooks.default(&mut object);
+    assert_eq!(object, once, "defaults fill in once");
+
+    hooks.prepare_create(&mut object);
+    let mut errors = validate::shape(ty, &object);
+    errors.extend(hooks.validate(&object));
+    errors.iter().for_each(|e| assert!(!e.to_string().is_empty()));
+    let _ = hooks.warnings(&object);
+    let _ = hooks.check_name(object.str_at(&["metadata", "name"]));
+    let _ = hooks.grace_period(&object, None);
+    for sub in ["", "status"] {
+        let mut new = sent.clone();
+        hooks.prepare_update(&mut new, &object, sub);
+        let _ = validate::shape_update(ty, &object, &new);
+        let _ = hooks.validate_update(&new, &object, sub);
+        let _: field::Errors = hooks.validate_update(&object, &new, sub);
+    }
+    let now = Timestamp::UNIX_EPOCH;
+    resource.columns.iter().for_each(|column| drop((column.cell)(&object, now)));
+
+    let fits = decode::normalise(ty, object.clone(), Validation::Strict);
+    assert_eq!(fits.map(|d| d.value).as_ref(), Ok(&object), "hooks leave objects canonical");
+    for face in &resource.faces {
+        if let Convert::Functions { from_storage, to_storage, .. } = face.convert {
+            let mut there = object.clone();
+            from_storage(&mut there);
+            let fits = decode::normalise(face.schema.ty(), there.clone(), Validation::Strict);
+            let same: Result<Value, _> = fits.map(|d| d.value);
+            assert_eq!(same.as_ref(), Ok(&there), "conversions leave objects canonical");
+            to_storage(&mut there);
+            assert_eq!(there, object, "conversions lose nothing");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The measurements, one module an idea, in an order in which none disturbs the next.
+
+mod app;
+mod cri;
+mod dataplane;
+mod gap;
+mod idle;
+mod objects;
+mod pods;
+mod start;
+mod watchers;
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use crate::{
+    client::{Call, Client},
+    node::Node,
+    objects::namespace,
+    options::Options,
+    process,
+    report::Report,
+};
+
+/// A run.
+pub(crate) struct Bench {
+    /// What was asked for.
+    pub(crate) options: Options,
+    /// The node.
+    pub(crate) node: Node,
+    /// What was measured.
+    pub(crate) report: Report,
+}
+
+impl Bench {
+    fn put(&mut self, key: &'static str, value: f64, note: impl Into<String>) {
+        self.report.put(key, value, note);
+    }
+
+    /// Keeps the highest peak of all processes of this run.
+    fn peak(&mut self, highest: &mut f64) -> Result<()> {
+        *highest = highest.max(process::peak(self.node.pid()?)?);
+        let value = *highest;
+        self.put("memory.peak", value, "VmHWM");
+        Ok(())
+    }
+
+    /// A namespace in which pods can start.
+    async fn namespace(&mut self, name: &str) -> Result<Client> {
+        let api = self.node.api()?;
+        api.call(Call::post("/api/v1/namespaces", &namespace(name))).await?;
+        let path = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
+        let (pause, client) = (Duration::from_millis(10), api.clone());
+        let there = async |_: &Node| client.call(Call::get(&path)).await.map(drop);
+        self.node.until("the default ServiceAccount", pause, there).await?;
+        Ok(api)
+    }
+}
+
+/// Everything that was asked for.
+pub(crate) async fn all(bench: &mut Bench) -> Result<()> {
+    let begun = Instant::now();
+    let step = |what: &str| eprintln!("{:6.1} s  {what}", begun.elapsed().as_secs_f64());
+    let mut highest = 0.0;
+    start::binary(bench)?;
+    step("start");
+    start::measure(bench).await.context("measure starts")?;
+    if bench.options.wants("idle") {
+        step("idle");
+        idle::measure(bench).await.context("measure an idle node")?;
+    }
+    if bench.options.wants("objects") {
+        step("objects");
+        objects::measure(bench).await.context("measure objects")?;
+        step("watchers");
+        watchers::measure(bench).await.context("measure watchers")?;
+        step("lists");
+        objects::lists(bench).await.context("measure lists")?;
+    }
+    if bench.options.wants("pods") {
+        step("pods");
+        pods::measure(bench).await.context("measure pods")?;
+    }
+    if bench.options.wants("dataplane") {
+        step("dataplane");
+        dataplane::measure(bench).await.context("measure the dataplane")?;
+    }
+    if bench.options.wants("app") || bench.options.wants("gap") {
+        step("app");
+        app::measure(bench).await.context("measure the example")?;
+    }
+    bench.peak(&mut highest)?;
+    if bench.options.wants("gap") {
+        step("gap");
+        gap::measure(bench).await.context("measure a restart")?;
+        bench.peak(&mut highest)?;
+    }
+    step("done");
+    Ok(())
+}
+
+/// Deletes all objects of a collection and waits until they are gone.
+async fn clear(client: &Client, collection: &str) -> Result<()> {
+    let mut connection = client.connect().await?;
+    connection.call(Call::delete(collection, &json!({ "gracePeriodSeconds": 0 }))).await?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let left = connection.call(Call::get(format!("{collection}?limit=1"))).await?;
+        if left["items"].as_array().is_none_or(Vec::is_empty) {
+            return Ok(());
+        }
+        anyhow::ensure!(Instant::now() < deadline, "{collection} was not emptied");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The size of a file, MB.
+fn megabytes(path: &std::path::Path) -> Result<f64> {
+    let size = fs::metadata(path).with_context(|| format!("look at {}", path.display()))?.len();
+    Ok(size as f64 / 1e6)
+}
