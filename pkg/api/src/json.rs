@@ -42,7 +42,7 @@ pub struct Parsed {
 
 impl Parsed {
     /// More are not recorded: upstream bounds its strict errors alike.
-    pub const MAX_DUPLICATES: usize = 100;
+    pub const MAX_DUPLICATES: usize = crate::trail::MAX_PATHS;
 }
 
 impl From<Value> for Parsed {

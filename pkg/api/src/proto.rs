@@ -9,7 +9,7 @@ mod decode;
 mod encode;
 mod envelope;
 mod leaf;
-mod union;
+pub(crate) mod union;
 mod wire;
 
 pub use decode::decode;

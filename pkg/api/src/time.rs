@@ -67,11 +67,17 @@ pub fn print_micro(at: Timestamp) -> Str {
 /// The text is no time in the type's layout.
 pub fn canonical(text: &str, precision: Precision) -> Result<Option<Str>, Error> {
     let at = parse(text, precision)?;
-    Ok((at.as_second() != ZERO_SECOND || at.subsec_nanosecond() != 0).then(|| render(at, precision)))
+    let nanos = at.subsec_nanosecond();
+    // Before 1970 seconds are counted up to the moment, not down.
+    let second = at.as_second() - i64::from(nanos < 0);
+    let none = second == ZERO_SECOND && (nanos == 0 || precision == Precision::Second);
+    Ok((!none).then(|| render(at, precision)))
 }
 
 /// Go's zero time in seconds since 1970.
 pub(crate) const ZERO_SECOND: i64 = -62_135_596_800;
+/// The year 0 begins. What is earlier has no notation that can be read again.
+pub(crate) const EARLIEST_SECOND: i64 = -62_167_219_200;
 
 fn render(at: Timestamp, precision: Precision) -> Str {
     let t = jiff::tz::Offset::UTC.to_datetime(at);
@@ -93,6 +99,8 @@ fn render(at: Timestamp, precision: Precision) -> Str {
     printed.expect("writing to memory does not fail");
     out
 }
+
+const EARLIEST: Timestamp = Timestamp::constant(EARLIEST_SECOND, 0);
 
 enum Problem<'t> {
     Element { rest: &'t str, element: &'static str },
@@ -134,7 +142,8 @@ impl<'t> Scan<'t> {
         )
         .map_err(|_| Problem::Range("day"))?;
         let utc = jiff::tz::Offset::UTC.to_timestamp(date).map_err(|_| Problem::Range("time"))?;
-        utc.checked_sub(offset.seconds()).map_err(|_| Problem::Range("time"))
+        let at = utc.checked_sub(offset.seconds()).ok().filter(|at| *at >= EARLIEST);
+        at.ok_or(Problem::Range("time"))
     }
 
     fn number(&mut self, width: usize, element: &'static str) -> Result<i64, Problem<'t>> {
@@ -218,12 +227,14 @@ mod tests {
             ("2024-02-29T01:02:03Z", "2024-02-29T01:02:03Z"),
             ("2024-02-29T01:02:03.987Z", "2024-02-29T01:02:03Z"),
             ("2024-02-29T01:02:03+02:00", "2024-02-28T23:02:03Z"),
+            ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
             ("1969-12-31T23:59:59.5-00:30", "1970-01-01T00:29:59Z"),
         ];
         for (text, want) in table {
             assert_eq!(canonical(text, Precision::Second).unwrap().as_deref(), Some(want), "{text}");
         }
         assert_eq!(canonical("0001-01-01T00:00:00Z", Precision::Second), Ok(None));
+        assert_eq!(canonical("0001-01-01T00:00:00.5Z", Precision::Second), Ok(None));
         let micro = canonical("2024-02-29T01:02:03.000040+01:00", Precision::Micro);
         assert_eq!(micro.unwrap().as_deref(), Some("2024-02-29T00:02:03.000040Z"));
     }
@@ -238,6 +249,7 @@ mod tests {
             ("2024-01-01T00:00:00", format!(r#"parsing time "2024-01-01T00:00:00" {layout} "" as "Z07:00""#)),
             ("2024-13-01T00:00:00Z", r#"parsing time "2024-13-01T00:00:00Z": month out of range"#.to_owned()),
             ("2023-02-29T00:00:00Z", r#"parsing time "2023-02-29T00:00:00Z": day out of range"#.to_owned()),
+            ("0000-01-01T00:00:00+01:00", r#"parsing time "0000-01-01T00:00:00+01:00": time out of range"#.to_owned()),
             ("2024-01-01T00:00:00Zx", r#"parsing time "2024-01-01T00:00:00Zx": extra text: "x""#.to_owned()),
         ];
         for (text, want) in table {

@@ -25,8 +25,32 @@ impl Trail<'_> {
         }
     }
 
+    /// Whether this is the place that `path` names, without printing it: names may be long.
+    pub(crate) fn is(&self, path: &str) -> bool {
+        match self {
+            Self::Root => path.is_empty(),
+            Self::Field(up, name) | Self::Key(up, name) if up.is_root() => path == *name,
+            Self::Field(up, name) | Self::Key(up, name) => {
+                path.strip_suffix(name).and_then(|path| path.strip_suffix('.')).is_some_and(|path| up.is(path))
+            }
+            Self::Index(up, index) => path.strip_suffix(&format!("[{index}]")).is_some_and(|path| up.is(path)),
+        }
+    }
+
     fn is_root(&self) -> bool {
         matches!(self, Self::Root)
+    }
+}
+
+/// More places than this are not named.
+pub(crate) const MAX_PATHS: usize = 100;
+/// Nor is another one when those named are together longer than this: one long name may stand in all of them.
+pub(crate) const MAX_TEXT: usize = 64 << 10;
+
+/// Adds a place to those that a message names.
+pub(crate) fn note(paths: &mut Vec<String>, here: &Trail<'_>) {
+    if paths.len() < MAX_PATHS && paths.iter().map(String::len).sum::<usize>() < MAX_TEXT {
+        paths.push(here.to_string());
     }
 }
 
@@ -46,6 +70,36 @@ impl fmt::Display for Trail<'_> {
             Self::Field(up, name) | Self::Key(up, name) if up.is_root() => f.write_str(name),
             Self::Field(up, name) | Self::Key(up, name) => write!(f, "{up}.{name}"),
             Self::Index(up, index) => write!(f, "{up}[{index}]"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_what_they_print() {
+        let spec = Trail::Field(&Trail::Root, "spec");
+        let list = Trail::Key(&spec, "a.b");
+        let item = Trail::Index(&list, 10);
+        let name = Trail::Field(&item, "");
+        let all = [Trail::Root, spec, list, item, name];
+        for (i, here) in all.iter().enumerate() {
+            for (j, there) in all.iter().enumerate() {
+                assert_eq!(here.is(&there.to_string()), i == j, "{here} {there}");
+            }
+        }
+        assert!(!item.is("a.b[10]") && !item.is("spec.a.b[0]"));
+    }
+
+    #[test]
+    fn messages_are_bounded() {
+        let long = "x".repeat(MAX_TEXT / 2);
+        for (name, most) in [("x", MAX_PATHS), (&long, 2)] {
+            let mut paths = Vec::new();
+            (0..1000).for_each(|_| note(&mut paths, &Trail::Field(&Trail::Root, name)));
+            assert_eq!(paths.len(), most);
         }
     }
 }

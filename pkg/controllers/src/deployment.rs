@@ -142,6 +142,12 @@ impl Controller {
                 let body = value!({ "metadata": { "annotations": d.size_annotations() } });
                 self.cx.api.merge(&REPLICA_SETS, ns, name, "", body).await.map(drop)
             }
+            Step::Inherit { name } => {
+                let mut annotations = Value::object();
+                d.inherited.iter().for_each(|(k, v)| annotations.set(&[k], v.as_str()));
+                let body = value!({ "metadata": { "annotations": annotations } });
+                self.cx.api.merge(&REPLICA_SETS, ns, name, "", body).await.map(drop)
+            }
             Step::Revision { name, revision } => {
                 let mut annotations = d.size_annotations();
                 if let Some(map) = annotations.as_object_mut() {

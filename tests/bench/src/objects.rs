@@ -12,10 +12,13 @@ pub(crate) fn namespace(name: &str) -> Value {
     json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })
 }
 
+/// Selects what was made here: a namespace has a ConfigMap of the cluster's own, which comes again when deleted.
+pub(crate) const OURS: &str = "labelSelector=bench%3Dyes";
+
 /// A ConfigMap of 1 KB.
 pub(crate) fn config_map(name: &str) -> Value {
     json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name },
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "labels": { "bench": "yes" } },
         "data": { "text": "0123456789abcdef".repeat(56) },
     })
 }
@@ -23,7 +26,7 @@ pub(crate) fn config_map(name: &str) -> Value {
 /// A pod that is ready as soon as it runs and gone as soon as it is told.
 pub(crate) fn pod(name: &str) -> Value {
     json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name },
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "labels": { "bench": "yes" } },
         "spec": {
             "terminationGracePeriodSeconds": 0,
             "containers": [{ "name": "main", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": COMMAND }],

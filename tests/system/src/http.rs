@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
 
 /// How long one read or write may take.
@@ -54,7 +54,7 @@ impl Response {
 
 /// An open connection.
 pub struct Connection {
-    stream: BufReader<StreamOwned<ClientConnection, TcpStream>>,
+    stream: BufReader<Tls>,
     host: String,
     token: Option<String>,
     /// Whether the server goes on after the last answer.
@@ -78,7 +78,9 @@ impl Client {
             Some((chain, key)) => {
                 let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
                 let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).context("read the key")?;
-                builder.with_client_auth_cert(chain.context("read the certificate")?, key).context("use the certificate")?
+                builder
+                    .with_client_auth_cert(chain.context("read the certificate")?, key)
+                    .context("use the certificate")?
             }
         };
         Ok(Self { address, name: name.to_owned(), tls: Arc::new(tls), token: None })
@@ -102,7 +104,7 @@ impl Client {
         while tls.is_handshaking() {
             tls.complete_io(&mut tcp).context("the TLS handshake")?;
         }
-        let stream = BufReader::new(StreamOwned::new(tls, tcp));
+        let stream = BufReader::new(Tls { session: tls, socket: tcp });
         Ok(Connection { stream, host: self.name.clone(), token: self.token.clone(), alive: true })
     }
 
@@ -114,6 +116,41 @@ impl Client {
     /// GET.
     pub fn get(&self, path: &str) -> Result<Response> {
         self.request("GET", path, "", b"")
+    }
+}
+
+/// A TLS stream that can be read after writing to it has failed: a server may answer and close while we still send.
+struct Tls {
+    session: ClientConnection,
+    socket: TcpStream,
+}
+
+impl Tls {
+    fn send(&mut self, mut bytes: &[u8]) -> std::io::Result<()> {
+        while !bytes.is_empty() {
+            let n = self.session.writer().write(bytes)?;
+            bytes = &bytes[n..];
+            while self.session.wants_write() {
+                self.session.write_tls(&mut self.socket)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::io::Read for Tls {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            match self.session.reader().read(into) {
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            let n = self.session.read_tls(&mut self.socket)?;
+            self.session.process_new_packets().map_err(std::io::Error::other)?;
+            if n == 0 {
+                return self.session.reader().read(into);
+            }
+        }
     }
 }
 
@@ -129,9 +166,9 @@ impl Connection {
         }
         head.push_str("\r\n");
         let stream = self.stream.get_mut();
-        stream.write_all(head.as_bytes()).context("send the request")?;
+        stream.send(head.as_bytes()).context("send the request")?;
         // A server may answer and close before it has read all of a body that it refuses.
-        let sent = stream.write_all(body).and_then(|()| stream.flush());
+        let sent = stream.send(body);
         let answer = self.answer();
         match (answer, sent) {
             (Ok(answer), _) => Ok(answer),

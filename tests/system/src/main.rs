@@ -10,6 +10,8 @@
 //! The suite runs in a network namespace of its own, the outside world of its nodes; each node gets one more, and a
 //! directory below `/tmp` that every path of it is under. What a node leaves behind when it is taken away is a failure.
 
+#![allow(unreachable_pub, reason = "a program: what is public is public to its modules")]
+
 mod cases;
 mod command;
 mod http;

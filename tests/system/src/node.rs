@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
         Mutex, PoisonError,
@@ -30,9 +30,6 @@ use crate::{
     suite::Env,
     text::{equals, words},
 };
-
-/// How long a start may take: a debug build on a busy machine unpacks images first.
-const START: Duration = Duration::from_secs(60);
 
 static NUMBER: AtomicU8 = AtomicU8::new(1);
 
@@ -64,7 +61,8 @@ impl<'a> Node<'a> {
         let images = prefix.join("var/lib/knarr/agent/images");
         fs::create_dir_all(&images).with_context(|| format!("make {}", images.display()))?;
         for archive in env.images()? {
-            fs::copy(&archive, images.join(archive.file_name().context("an archive's name")?)).context("copy an image")?;
+            fs::copy(&archive, images.join(archive.file_name().context("an archive's name")?))
+                .context("copy an image")?;
         }
         let netns = Netns::new(number)?;
         netns.wait_up()?;
@@ -78,14 +76,6 @@ impl<'a> Node<'a> {
             flags: words(flags),
             server: Mutex::new(None),
         })
-    }
-
-    /// A node that is ready.
-    pub fn start(env: &'a Env) -> Result<Self> {
-        let node = Self::prepare(env, "")?;
-        node.spawn()?;
-        node.wait_ready(START)?;
-        Ok(node)
     }
 
     /// The command `knarr <verb>` with the flags of this node.
@@ -130,7 +120,11 @@ impl<'a> Node<'a> {
             let ready = self.api()?.get("/readyz")?;
             ensure!(ready.status == 200, "/readyz says {} {}", ready.status, ready.text());
             let node = self.api()?.get(&format!("/api/v1/nodes/{}", self.name))?.json()?;
-            ensure!(condition(&node, "Ready") == Some("True"), "the node's status is {:#}", node["status"]["conditions"]);
+            ensure!(
+                condition(&node, "Ready") == Some("True"),
+                "the node's status is {:#}",
+                node["status"]["conditions"]
+            );
             let images = node["status"]["images"].to_string();
             ensure!(images.contains("knarr.local/busybox:1"), "the images are not there: {images}");
             Ok(Ok(()))
@@ -319,11 +313,5 @@ pub fn condition<'v>(object: &'v Value, kind: &str) -> Option<&'v str> {
 pub fn pod_ready(pod: &Value) -> Result<()> {
     equals(pod, "/status/phase", "Running")?;
     ensure!(condition(pod, "Ready") == Some("True"), "conditions: {:#}", pod["status"]["conditions"]);
-    Ok(())
-}
-
-/// Whether a path is a directory, for messages that name it.
-pub fn is_dir(path: &Path) -> Result<()> {
-    ensure!(path.is_dir(), "{} is no directory", path.display());
     Ok(())
 }

@@ -52,7 +52,8 @@ impl Places<'_> {
     /// Mounts below the prefix, deepest first.
     pub fn mounts(&self) -> Vec<String> {
         let table = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let mounts = table.lines().filter_map(|l| l.split(' ').nth(1)).filter(|m| Path::new(m).starts_with(self.prefix));
+        let mounts =
+            table.lines().filter_map(|l| l.split(' ').nth(1)).filter(|m| Path::new(m).starts_with(self.prefix));
         let mut mounts: Vec<String> = mounts.map(str::to_owned).collect();
         mounts.reverse();
         mounts
@@ -100,7 +101,8 @@ impl Places<'_> {
 
     /// All that is left, one line each.
     pub fn left(&self, outside: &Outside) -> Vec<String> {
-        let mut left: Vec<String> = self.processes().into_iter().map(|(pid, c)| format!("process {pid}: {c}")).collect();
+        let mut left: Vec<String> =
+            self.processes().into_iter().map(|(pid, c)| format!("process {pid}: {c}")).collect();
         left.extend(self.mounts().into_iter().map(|m| format!("mount {m}")));
         left.extend(self.cgroups().into_iter().map(|c| format!("cgroup {}", c.display())));
         left.extend(self.files().into_iter().map(|f| format!("file {}", f.display())));

@@ -61,19 +61,26 @@ fn cell_fits(cell: &str, pattern: &str) -> bool {
     }
 }
 
+/// The telling part of an object, short enough for a report.
+fn brief(value: &Value) -> String {
+    let part = value.get("status").filter(|s| s.is_object()).unwrap_or(value);
+    let text = part.to_string();
+    text.char_indices().nth(1500).map_or(text.clone(), |(end, _)| format!("{}…", &text[..end]))
+}
+
 /// The value at a JSON pointer, which must be there.
 pub fn at<'a>(value: &'a Value, pointer: &str) -> Result<&'a Value> {
-    value.pointer(pointer).with_context(|| format!("nothing at {pointer} of {value:#}"))
+    value.pointer(pointer).with_context(|| format!("nothing at {pointer} of {}", brief(value)))
 }
 
 /// The text at a JSON pointer, which must be there.
 pub fn text_at<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
-    at(value, pointer)?.as_str().with_context(|| format!("{pointer} is no text in {value:#}"))
+    at(value, pointer)?.as_str().with_context(|| format!("{pointer} is no text in {}", brief(value)))
 }
 
 /// The value at a JSON pointer is this.
 pub fn equals(value: &Value, pointer: &str, expected: impl Into<Value>) -> Result<()> {
     let (found, expected) = (value.pointer(pointer).unwrap_or(&Value::Null), expected.into());
-    ensure!(*found == expected, "{pointer} is {found}, not {expected}, in {value:#}");
+    ensure!(*found == expected, "{pointer} is {found}, not {expected}, in {}", brief(value));
     Ok(())
 }

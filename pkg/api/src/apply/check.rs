@@ -7,6 +7,7 @@ use crate::{
     fields::{Element, Path, shape::name_item},
     patch::go_words,
     schema::{ListKind, Node, Scalar, Type},
+    trail::{MAX_PATHS, MAX_TEXT},
 };
 
 /// What is wrong with a configuration.
@@ -35,7 +36,12 @@ struct Walk {
 }
 
 impl Walk {
+    /// Past the bounds of a message errors are no longer told apart.
     fn error(&mut self, why: impl fmt::Display) {
+        let Errors(told) = &self.errors;
+        if told.len() >= MAX_PATHS || told.iter().map(String::len).sum::<usize>() >= MAX_TEXT {
+            return;
+        }
         let text = if self.path.is_empty() { why.to_string() } else { format!("{}: {why}", Path(&self.path)) };
         self.errors.0.push(text);
     }

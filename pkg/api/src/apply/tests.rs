@@ -248,6 +248,15 @@ fn conflicts() {
 }
 
 #[test]
+fn a_null_key_is_the_default() {
+    let config = containers(r#"[{"name":"a","ports":[{"containerPort":80,"protocol":null}]}]"#);
+    story()
+        .apply("one", &containers(r#"[{"name":"a","ports":[{"containerPort":80,"protocol":"TCP"}]}]"#))
+        .apply("one", &config)
+        .is(expect![[""]]);
+}
+
+#[test]
 fn keyed_lists() {
     story()
         .apply("one", &containers(r#"[{"name":"a","ports":[{"containerPort":80},{"containerPort":53,"protocol":"UDP"}]},{"name":"b"}]"#))

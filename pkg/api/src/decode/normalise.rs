@@ -8,8 +8,9 @@ use super::{
 use crate::{
     Map, Value,
     json::Parsed,
+    proto::union::{self, Union},
     schema::{Node, Type},
-    trail::Trail,
+    trail::{Trail, note},
 };
 
 /// Brings a parsed document to canonical form (see the [module](super)).
@@ -86,19 +87,53 @@ impl Walk {
             }
             let here = Trail::Field(trail, name);
             let Some(field) = ty.field(name) else {
-                if !open && self.unknown.len() < MAX_ISSUES {
-                    self.unknown.push(here.to_string());
+                if !open {
+                    note(&mut self.unknown, &here);
                 }
                 return open;
             };
             // A null pointer is absent, not zero.
             if !(value.is_null() && (field.row.pointer || field.row.nullable)) {
                 done = self.node(field.ty(), value, &here, Some(ty));
+                if let (Ok(()), Some(union)) = (&done, union::of(ty, name)) {
+                    done = either(union, ty, field.ty(), value);
+                }
             }
             canon::is_printed(field, value)
         });
         done?;
         canon::insert_missing(ty, map);
         Ok(())
+    }
+}
+
+/// Makes a member canonical that is a schema (of type `owner`) or something else; `ty` is its own type, JSON or a map of
+/// it. Upstream reads such members with decoders of their own, which pass over in silence what they do not know.
+fn either(union: Union, owner: Type<'_>, ty: Type<'_>, value: &mut Value) -> Result<(), Error> {
+    if let (Node::Map { .. }, Value::Object(map), Some(item)) = (ty.node(), &mut *value, ty.item()) {
+        return map.iter_mut().try_for_each(|(_, inner)| either(union, owner, item, inner));
+    }
+    let mut walk = Walk { unknown: Vec::new() };
+    match (union, &mut *value) {
+        (_, schema @ Value::Object(_)) => walk.node(owner, schema, &Trail::Root, None),
+        (Union::Bool, Value::Bool(_)) | (_, Value::Null) => Ok(()),
+        (Union::Bool, _) => Err(Error::Type("boolean or JSON schema expected".into())),
+        (Union::List, Value::Array(schemas)) => {
+            schemas.iter_mut().try_for_each(|schema| walk.node(owner, schema, &Trail::Root, None))
+        }
+        (Union::Names, Value::Array(names)) => names.iter_mut().try_for_each(|name| match name {
+            Value::String(_) => Ok(()),
+            Value::Null => {
+                *name = "".into();
+                Ok(())
+            }
+            other => Err(Error::Type(
+                format!("json: cannot unmarshal {} into Go value of type string", other.type_name()).into(),
+            )),
+        }),
+        (Union::List | Union::Names, other) => {
+            *other = Value::Null;
+            Ok(())
+        }
     }
 }

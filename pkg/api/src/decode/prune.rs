@@ -1,10 +1,9 @@
 //! Dropping what a schema does not know, without judging the rest.
 
-use super::MAX_ISSUES;
 use crate::{
     Value,
     schema::{Node, Type},
-    trail::Trail,
+    trail::{Trail, note},
 };
 
 /// Removes members the schema does not know and gives their paths (at most a hundred of them).
@@ -24,9 +23,7 @@ fn node(ty: Type<'_>, value: &mut Value, trail: &Trail<'_>, unknown: &mut Vec<St
                 Some(field) => node(field.ty(), value, &here, unknown),
                 None if row.open => {}
                 None => {
-                    if unknown.len() < MAX_ISSUES {
-                        unknown.push(here.to_string());
-                    }
+                    note(unknown, &here);
                     return false;
                 }
             }

@@ -53,6 +53,25 @@ fn null_is_absent_or_zero() {
 }
 
 #[test]
+fn members_that_are_a_schema_or_something_else() {
+    check(
+        "JSONSchemaProps",
+        r#"{"items":[{"type":"a","none":1},null],"additionalItems":true,"additionalProperties":{"none":1,"type":"b"},
+        "dependencies":{"a":["x",null],"b":{"items":{"type":"c","type2":1}},"c":7}}"#,
+        expect![[
+            r#"{"items":[{"type":"a"},{}],"additionalProperties":{"type":"b"},"dependencies":{"a":["x",""],"b":{"items":{"type":"c"}},"c":null},"additionalItems":true}"#
+        ]],
+    );
+    check("JSONSchemaProps", r#"{"items":"a"}"#, expect!["{}"]);
+    check("JSONSchemaProps", r#"{"additionalItems":1}"#, expect!["boolean or JSON schema expected"]);
+    check(
+        "JSONSchemaProps",
+        r#"{"items":{"type":1}}"#,
+        expect!["json: cannot unmarshal number into Go struct field JSONSchemaProps.type of type string"],
+    );
+}
+
+#[test]
 fn zero_values_go_and_pointers_stay() {
     check(
         "Spec",

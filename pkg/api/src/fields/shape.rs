@@ -97,7 +97,9 @@ pub(crate) fn name_item(list: Type<'_>, item: &Value) -> Result<Element, String>
     };
     let mut found = Vec::with_capacity(keys.len());
     for key in keys.clone() {
-        let value = map.get(key).cloned().or_else(|| key_default(list, key));
+        // A null key is one nobody gave: the object will have the default, and must be found by it the next time.
+        let given = map.get(key).filter(|v| !v.is_null());
+        let value = given.cloned().or_else(|| key_default(list, key));
         found.extend(value.map(|v| (key.into(), v)));
     }
     if found.is_empty() {

@@ -155,7 +155,8 @@ impl<'a> Lexer<'a> {
             return Ok(Value::Int(n));
         }
         match literal.parse::<f64>() {
-            Ok(n) if n.is_finite() => Ok(Value::Float(n)),
+            // A negative zero would print as `-0`, which is read as the integer: zero has no sign.
+            Ok(n) if n.is_finite() => Ok(Value::Float(if n == 0.0 { 0.0 } else { n })),
             _ => Err(Error::syntax(format!("json: cannot unmarshal number {literal} into Go value of type float64"))),
         }
     }

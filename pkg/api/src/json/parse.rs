@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use super::{Error, Limits, Parsed, lex::Lexer};
-use crate::{Map, Str, Value, trail::Trail};
+use crate::{
+    Map, Str, Value,
+    trail::{Trail, note},
+};
 
 /// Reads one JSON document.
 ///
@@ -54,13 +57,9 @@ struct Trace {
 }
 
 impl Trace {
-    fn meet(&mut self, key: &str, here: Trail<'_>) {
-        // Printing a path costs; its last name tells most apart.
-        if self.wanted.iter().any(|path| path.ends_with(key)) {
-            let here = here.to_string();
-            if let Some(at) = self.wanted.iter().position(|path| *path == here) {
-                self.met.push(self.wanted.swap_remove(at));
-            }
+    fn meet(&mut self, here: Trail<'_>) {
+        if let Some(at) = self.wanted.iter().position(|path| here.is(path)) {
+            self.met.push(self.wanted.swap_remove(at));
         }
     }
 }
@@ -120,7 +119,7 @@ impl Parser<'_, '_> {
             self.lex.bump();
             let here = Trail::Key(&place, &key);
             if let Some(trace) = &mut self.trace {
-                trace.meet(&key, here);
+                trace.meet(here);
             }
             let value = self.value(here)?;
             entries.push((key, value));
@@ -132,11 +131,7 @@ impl Parser<'_, '_> {
         }
         self.lex.bump();
         let duplicates = &mut *self.duplicates;
-        let map = Map::from_entries(entries, |key| {
-            if duplicates.len() < Parsed::MAX_DUPLICATES {
-                duplicates.push(Trail::Key(&place, key).to_string());
-            }
-        });
+        let map = Map::from_entries(entries, |key| note(duplicates, &Trail::Key(&place, key)));
         Ok(Value::Object(map))
     }
 

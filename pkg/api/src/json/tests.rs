@@ -33,6 +33,15 @@ fn reads_what_go_reads() {
 }
 
 #[test]
+fn zero_has_no_sign() {
+    for text in ["-0", "-0.0", "-1.5e-79223372036854775808"] {
+        let once = print(&read(text).unwrap().value);
+        assert_eq!(once, "0", "{text}");
+        assert_eq!(print(&read(&once).unwrap().value), once);
+    }
+}
+
+#[test]
 fn words_syntax_errors_as_go_does() {
     let table = [
         ("", "unexpected end of JSON input"),

@@ -8,6 +8,8 @@ use crate::{Map, Str, Value, json};
 const MAX_OPERATIONS: usize = 10_000;
 /// What all `copy` operations of a patch may add, in bytes of JSON.
 const MAX_COPIED: usize = 3 << 20;
+/// What all operations of a patch may look at or push aside, in values: well under a second of work.
+const MAX_WORK: usize = 1 << 27;
 
 /// Applies `operations`, the patch document, to `doc`.
 ///
@@ -27,7 +29,7 @@ pub fn json_patch(doc: &mut Value, operations: &Value) -> Result<(), Error> {
             operations.len()
         )));
     }
-    let mut budget = Budget { copied: 0, deepest: depth(doc) };
+    let mut budget = Budget { copied: 0, worked: 0, deepest: depth(doc, &mut 0) };
     for operation in operations.iter().filter_map(Value::as_object) {
         let applied = apply(doc, operation, &mut budget).and_then(|()| budget.check(doc));
         applied.map_err(Error::Unprocessable)?;
@@ -52,26 +54,30 @@ fn apply(doc: &mut Value, operation: &Map, budget: &mut Budget) -> Result<(), St
             let path = path()?;
             let (at, key) = find(doc, path).ok_or_else(|| missing("add", "path", &format!("{path:?}")))?;
             let value = value();
-            budget.place(path, depth(&value));
+            budget.place(path, depth(&value, &mut 0));
+            budget.shift(at, &key)?;
             add(at, &key, value).map_err(|e| format!("error in add for path: '{path}': {e}"))
         }
         "remove" => {
             let path = path()?;
             let (at, key) = find(doc, path).ok_or_else(|| missing("remove", "path", &format!("{path:?}")))?;
+            budget.shift(at, &key)?;
             remove(at, &key).map(drop).map_err(|e| format!("error in remove for path: '{path}': {e}"))
         }
         "replace" => {
             let (path, value) = (path()?, value());
-            budget.place(path, depth(&value));
+            budget.place(path, depth(&value, &mut 0));
             replace(doc, path, value)
         }
         "move" => {
             let from = text("from").ok_or_else(|| decode("from"))?;
             let (at, key) = find(doc, from).ok_or_else(|| missing("move", "from path", from))?;
+            budget.shift(at, &key)?;
             let value = remove(at, &key).map_err(|e| format!("error in move for path: '{key}': {e}"))?;
             let path = path()?;
             let (at, key) = find(doc, path).ok_or_else(|| missing("move", "destination path", path))?;
             budget.carry(from, path);
+            budget.shift(at, &key)?;
             add(at, &key, value).map_err(|e| format!("error in move for path: '{path}': {e}"))
         }
         "copy" => {
@@ -90,6 +96,7 @@ fn apply(doc: &mut Value, operation: &Map, budget: &mut Budget) -> Result<(), St
                      exceeding the limit {MAX_COPIED}"
                 ));
             }
+            budget.shift(at, &key)?;
             add(at, &key, value).map_err(|e| format!("error while adding value during copy: {e}"))
         }
         "test" => test(doc, path()?, &value()),
@@ -105,6 +112,8 @@ fn missing(kind: &str, part: &str, path: &str) -> String {
 /// document.
 struct Budget {
     copied: usize,
+    /// Values looked at or pushed aside, see [`MAX_WORK`].
+    worked: usize,
     /// No value of the document is nested deeper than this.
     deepest: usize,
 }
@@ -120,11 +129,29 @@ impl Budget {
         self.place(path, self.deepest.saturating_sub(steps(from)));
     }
 
+    /// Something comes to or goes from a place in a container: what lies behind it moves.
+    fn shift(&mut self, at: &Value, key: &str) -> Result<(), String> {
+        let values = match at {
+            Value::Array(_) if key == "-" => 0,
+            Value::Array(items) => items.len() - place(key, items.len()).map_or(0, |(i, _)| i.min(items.len())),
+            Value::Object(map) => map.len(),
+            _ => 0,
+        };
+        self.work(values)
+    }
+
+    fn work(&mut self, values: usize) -> Result<(), String> {
+        self.worked += values;
+        if self.worked > MAX_WORK { Err("the operations together take too much work".into()) } else { Ok(()) }
+    }
+
     /// The bound is cheap and grows too fast: looks at the document when it is reached.
     fn check(&mut self, doc: &Value) -> Result<(), String> {
         let max = json::Limits::default().depth;
         if self.deepest > max {
-            self.deepest = depth(doc);
+            let mut values = 0;
+            self.deepest = depth(doc, &mut values);
+            self.work(values)?;
         }
         if self.deepest > max { Err(format!("the document would be nested deeper than {max}")) } else { Ok(()) }
     }
@@ -134,10 +161,12 @@ fn steps(path: &str) -> usize {
     path.bytes().filter(|b| *b == b'/').count()
 }
 
-fn depth(value: &Value) -> usize {
+/// How deep a value is nested; counts the values that had to be looked at.
+fn depth(value: &Value, values: &mut usize) -> usize {
+    *values += 1;
     match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(map) => 1 + map.iter().map(|(_, v)| depth(v)).max().unwrap_or(0),
+        Value::Array(items) => 1 + items.iter().map(|v| depth(v, values)).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.iter().map(|(_, v)| depth(v, values)).max().unwrap_or(0),
         _ => 0,
     }
 }

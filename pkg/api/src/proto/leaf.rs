@@ -142,8 +142,8 @@ pub(super) fn read(name: &str, scalar: Scalar, payload: Payload<'_>, depth: usiz
             if at.as_second() == time::ZERO_SECOND && nanos == 0 {
                 return Ok(Value::Null);
             }
-            if at.as_second() < time::ZERO_SECOND {
-                return Err(bad("time before the year 1".to_owned()));
+            if at.as_second() < time::EARLIEST_SECOND {
+                return Err(bad("time before the year 0".to_owned()));
             }
             Ok(Value::String(if scalar == Scalar::Time { time::print(at) } else { time::print_micro(at) }))
         }

@@ -1,7 +1,7 @@
 //! Members that are one of two things in JSON and a message of both on the wire.
 //!
-//! Only the schemas inside a CustomResourceDefinition have such members. To the schema engine they are plain JSON;
-//! here, where the wire form shows the difference, the few of them are known by name.
+//! Only the schemas inside a CustomResourceDefinition have such members. To the table they are plain JSON; here, where
+//! the wire form shows the difference, and in [`crate::decode`] the few of them are known by name.
 
 use super::{
     Error, decode, encode, leaf,
@@ -11,7 +11,7 @@ use crate::{Value, schema::Type};
 
 /// Which two things.
 #[derive(Clone, Copy)]
-pub(super) enum Union {
+pub(crate) enum Union {
     /// A schema or a list of them.
     List,
     /// A schema or whether anything goes.
@@ -21,7 +21,7 @@ pub(super) enum Union {
 }
 
 /// The union that a member of `owner` (a schema, then) is.
-pub(super) fn of(owner: Type<'_>, field: &str) -> Option<Union> {
+pub(crate) fn of(owner: Type<'_>, field: &str) -> Option<Union> {
     if !owner.name().ends_with(".JSONSchemaProps") {
         return None;
     }

@@ -8,7 +8,7 @@ use super::resolve;
 use crate::{
     Map, Str, Value,
     json::{Error, Limits, Parsed},
-    trail::Trail,
+    trail::{Trail, note},
 };
 
 /// Reads the first document of a text; one that is empty is `null`. What follows it is not looked at, as upstream's
@@ -150,11 +150,7 @@ impl<'a> Reader<'a> {
             }
         }
         let duplicates = &mut self.duplicates;
-        let mut map = Map::from_entries(entries, |key| {
-            if duplicates.len() < Parsed::MAX_DUPLICATES {
-                duplicates.push(Trail::Key(&trail, key).to_string());
-            }
-        });
+        let mut map = Map::from_entries(entries, |key| note(duplicates, &Trail::Key(&trail, key)));
         for value in merged {
             merge_into(&mut map, value)?;
         }

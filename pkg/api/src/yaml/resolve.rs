@@ -76,7 +76,9 @@ fn float(text: &str) -> Option<Value> {
     if !well_formed || !exponent_fits {
         return None;
     }
-    text.parse().ok().filter(|n: &f64| n.is_finite()).map(Value::Float)
+    let n: f64 = text.parse().ok().filter(|n: &f64| n.is_finite())?;
+    // As in JSON, zero has no sign.
+    Some(Value::Float(if n == 0.0 { 0.0 } else { n }))
 }
 
 /// The string a key becomes.

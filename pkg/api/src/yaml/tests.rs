@@ -39,6 +39,7 @@ fn scalars_mean_what_gos_library_takes_them_for() {
     for (text, want) in table {
         assert_eq!(read(text), want, "{text}");
     }
+    assert!(read("-1e-999").as_f64().is_some_and(f64::is_sign_positive), "zero has no sign");
 }
 
 #[test]

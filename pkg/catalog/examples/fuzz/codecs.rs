@@ -99,17 +99,22 @@ pub(crate) fn proto_round_trip(input: &[u8]) {
     let mut bytes = Vec::new();
     proto::encode(ty, &tree, &mut bytes).expect("a decoded message can be encoded");
     let again = proto::decode(ty, &bytes, &UNBOUNDED);
-    assert_eq!(again.expect("what we write we can read"), tree);
+    assert_eq!(print(&again.expect("what we write we can read")), print(&tree));
     reads_its_json(ty, &tree);
 }
 
-/// The two codecs meet in one form.
+/// The two codecs meet in one form. Compared is what is printed: `1e3` in a member that holds any JSON is a float when
+/// it is read and an integer when it is read again.
 fn reads_its_json(ty: Type<'_>, tree: &Value) {
-    let mut text = Vec::new();
-    json::encode(ty, tree, &mut text);
+    let encode = |tree: &Value| {
+        let mut text = Vec::new();
+        json::encode(ty, tree, &mut text);
+        text
+    };
+    let text = encode(tree);
     let again =
         decode::document(ty, &text, &UNBOUNDED, Validation::Strict).expect("canonical trees are strictly valid");
-    assert_eq!(again.value, *tree);
+    assert_eq!(encode(&again.value), text, "{}", String::from_utf8_lossy(&text));
 }
 
 pub(crate) fn envelope_seed(random: &mut Random) -> Vec<u8> {
@@ -142,6 +147,20 @@ pub(crate) fn canonical(input: &[u8]) -> Option<(&'static Schema, Value)> {
     Some((schema, decoded.value))
 }
 
+/// Leaves what goes over the wire upstream: empty lists and maps are nothing there, and kind and version of an object
+/// inside another (a claim's template) are not in its message.
+fn as_on_the_wire(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.retain(|name, inner| {
+            as_on_the_wire(inner);
+            let nothing = inner.is_null() || *inner == Value::object() || *inner == Value::Array(Vec::new());
+            !nothing && !matches!(name, "kind" | "apiVersion")
+        }),
+        Value::Array(items) => items.iter_mut().for_each(as_on_the_wire),
+        _ => {}
+    }
+}
+
 pub(crate) fn canonical_form(input: &[u8]) {
     let Some((schema, mut once)) = canonical(input) else { return };
     let ty = schema.ty();
@@ -162,13 +181,10 @@ pub(crate) fn canonical_form(input: &[u8]) {
         proto::encode(ty, &once, &mut bytes).expect("canonical trees can be encoded");
         if ty.field("apiVersion").is_some() {
             let mut back = proto::decode(ty, &bytes, &UNBOUNDED).expect("what we write we can read");
-            for name in ["apiVersion", "kind"] {
-                back.set(&[name], once.str_at(&[name]));
-                if once.get(name).is_none() {
-                    back.remove(&[name]);
-                }
-            }
-            assert_eq!(back, once, "both codecs meet in one form");
+            let mut once = once.clone();
+            as_on_the_wire(&mut back);
+            as_on_the_wire(&mut once);
+            assert_eq!(print(&back), print(&once), "both codecs meet in one form: {back:?} {once:?}");
         }
     }
 }

@@ -15,6 +15,8 @@ pub(super) const HISTORY: &str = "deployment.kubernetes.io/revision-history";
 pub(super) const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
 pub(super) const MAX: &str = "deployment.kubernetes.io/max-replicas";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Annotations that a ReplicaSet does not have from its Deployment.
+const OWN: [&str; 5] = [REVISION, HISTORY, DESIRED, MAX, LAST_APPLIED];
 
 /// A Deployment as its controller sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +86,8 @@ pub(super) struct ReplicaSet {
     /// What the Deployment wanted when this was scaled last, and at most: for scaling in proportion.
     pub(super) desired: Option<i32>,
     pub(super) max: Option<i32>,
+    /// Annotations, but for those the controller keeps itself.
+    pub(super) inherited: BTreeMap<String, String>,
     pub(super) status: SetStatus,
 }
 
@@ -95,6 +99,7 @@ pub(super) struct SetStatus {
     pub(super) available_replicas: i32,
     pub(super) terminating_replicas: Option<i32>,
     pub(super) observed_generation: i64,
+    pub(super) conditions: Vec<Condition>,
 }
 
 #[derive(Deserialize)]
@@ -144,9 +149,7 @@ impl Deployment {
         let Wire { metadata, spec, status }: Wire<DeploymentSpec, DeploymentStatus> = object.decode().ok()?;
         let mut inherited = metadata.annotations;
         let revision = inherited.get(REVISION).and_then(|r| r.parse().ok()).unwrap_or(0);
-        for own in [REVISION, HISTORY, DESIRED, MAX, LAST_APPLIED] {
-            inherited.remove(own);
-        }
+        OWN.iter().for_each(|own| drop(inherited.remove(*own)));
         // i32::MAX means no deadline (upstream's HasProgressDeadline).
         let deadline = spec.progress_deadline_seconds.unwrap_or(600);
         Some(Self {
@@ -198,7 +201,13 @@ impl ReplicaSet {
             history: metadata.annotations.get(HISTORY).cloned().unwrap_or_default(),
             desired: number(DESIRED).map(|n| n as i32),
             max: number(MAX).map(|n| n as i32),
+            inherited: metadata.annotations.into_iter().filter(|(k, _)| !OWN.contains(&k.as_str())).collect(),
             status,
         })
+    }
+
+    /// Whether it has every annotation of its Deployment.
+    pub(super) fn has_inherited(&self, d: &Deployment) -> bool {
+        d.inherited.iter().all(|(k, v)| self.inherited.get(k) == Some(v))
     }
 }

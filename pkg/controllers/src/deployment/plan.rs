@@ -18,6 +18,8 @@ pub(super) enum Step {
     Scale { name: String, from: i32, to: i32 },
     /// Note on a ReplicaSet what size the Deployment has.
     Annotate { name: String },
+    /// The newest ReplicaSet gets the Deployment's annotations (its change cause, for `rollout history`).
+    Inherit { name: String },
     /// A ReplicaSet became the newest revision.
     Revision { name: String, revision: i64 },
     /// The Deployment shows the newest revision.
@@ -42,8 +44,15 @@ pub(super) fn plan(d: &Deployment, sets: &[Arc<ReplicaSet>], _now: Timestamp) ->
             steps.push(Step::Revision { name: n.key.name.to_string(), revision: top + 1 });
             steps.push(Step::OwnRevision { revision: top + 1 });
         }
-        Some(n) if d.revision != n.revision && n.revision > 0 => steps.push(Step::OwnRevision { revision: n.revision }),
-        _ => {}
+        Some(n) => {
+            if !n.has_inherited(d) {
+                steps.push(Step::Inherit { name: n.key.name.to_string() });
+            }
+            if d.revision != n.revision && n.revision > 0 {
+                steps.push(Step::OwnRevision { revision: n.revision });
+            }
+        }
+        None => {}
     }
     if d.paused || is_scaling(d, sets) {
         steps.extend(proportional(d, new, &old));
@@ -234,6 +243,15 @@ pub(super) mod tests {
         let steps = plan(&d, &sets, now());
         assert_eq!(steps[0], Step::Revision { name: "first".into(), revision: 3 });
         assert_eq!(scales(&steps), [("first", 1)]);
+    }
+
+    #[test]
+    fn the_newest_set_inherits_annotations_that_come_later() {
+        let mut d = deployment(1, "v1", rolling(1, 0));
+        let sets = [set("first", "v1", 1, 1, 1)];
+        assert_eq!(plan(&d, &sets, now()), []);
+        d.inherited.insert("kubernetes.io/change-cause".into(), "because".into());
+        assert_eq!(plan(&d, &sets, now()), [Step::Inherit { name: "first".into() }]);
     }
 
     #[test]

@@ -36,12 +36,19 @@ pub(super) fn status(
     next.conditions.push(availability(d, available));
     let (progress, again) = progress(d, new, &next, failure, now);
     next.conditions.extend(progress);
-    next.conditions
-        .extend(failure.map(|message| condition("ReplicaFailure", true, "FailedCreate", message.to_owned())));
+    let own = || failure.map(|message| condition("ReplicaFailure", true, "FailedCreate", message.to_owned()));
+    next.conditions.extend(replica_failure(new, sets).or_else(own));
     for c in &mut next.conditions {
         keep_times(c, &d.status.conditions, now);
     }
     if next == d.status { (None, again) } else { (Some(print(&next)), again) }
+}
+
+/// What hinders a ReplicaSet, the newest first, is told of the Deployment.
+fn replica_failure(new: Option<&Arc<ReplicaSet>>, sets: &[Arc<ReplicaSet>]) -> Option<Condition> {
+    let mut told = new.into_iter().chain(sets).flat_map(|s| &s.status.conditions);
+    let found = told.find(|c| c.kind == "ReplicaFailure")?;
+    Some(Condition { last_update_time: None, last_transition_time: None, ..found.clone() })
 }
 
 fn condition(kind: &str, on: bool, reason: &str, message: String) -> Condition {

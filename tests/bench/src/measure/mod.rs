@@ -21,7 +21,7 @@ use serde_json::json;
 use crate::{
     client::{Call, Client},
     node::Node,
-    objects::namespace,
+    objects::{OURS, namespace},
     options::Options,
     process,
     report::Report,
@@ -104,13 +104,13 @@ pub(crate) async fn all(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Deletes all objects of a collection and waits until they are gone.
+/// Deletes the objects of a collection that were made here and waits until they are gone.
 async fn clear(client: &Client, collection: &str) -> Result<()> {
     let mut connection = client.connect().await?;
-    connection.call(Call::delete(collection, &json!({ "gracePeriodSeconds": 0 }))).await?;
+    connection.call(Call::delete(format!("{collection}?{OURS}"), &json!({ "gracePeriodSeconds": 0 }))).await?;
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let left = connection.call(Call::get(format!("{collection}?limit=1"))).await?;
+        let left = connection.call(Call::get(format!("{collection}?limit=1&{OURS}"))).await?;
         if left["items"].as_array().is_none_or(Vec::is_empty) {
             return Ok(());
         }

@@ -66,7 +66,10 @@ fn three_way(cx: &Cx) -> Result<()> {
     k.ok("scale deployment web --replicas=0 --current-replicas=0")?;
     k.ok("label deployment web mine=yes")?;
     k.ok("set env deployment/web -c main ADDED=1")?;
-    is(&k.apply(&web("", "[{containerPort: 80, name: a}, {containerPort: 82, name: c}]", "main:2"))?, "deployment.apps/web configured")?;
+    is(
+        &k.apply(&web("", "[{containerPort: 80, name: a}, {containerPort: 82, name: c}]", "main:2"))?,
+        "deployment.apps/web configured",
+    )?;
     let object = k.json("get deployment web")?;
     equals(&object, "/metadata/labels/mine", "yes")?;
     let containers = "/spec/template/spec/containers";
@@ -96,7 +99,10 @@ fn server_side(cx: &Cx) -> Result<()> {
     equals(&k.json("get cm a")?, "/data", serde_json::json!({"q": "2", "r": "3"}))?;
     k.feed("apply --server-side --field-manager=second -f -", &settings("{r: '3'}"))?;
     equals(&k.json("get cm a")?, "/data", serde_json::json!({"r": "3"}))?;
-    is(&k.feed("apply --server-side -f -", &web("", "[{containerPort: 80}]", "main:1"))?, "deployment.apps/web serverside-applied")
+    is(
+        &k.feed("apply --server-side -f -", &web("", "[{containerPort: 80}]", "main:1"))?,
+        "deployment.apps/web serverside-applied",
+    )
 }
 
 fn conflicts(cx: &Cx) -> Result<()> {
@@ -147,7 +153,12 @@ fn dry_run(cx: &Cx) -> Result<()> {
     let made = k.feed("apply --dry-run=server -o yaml -f -", &web("", "[{containerPort: 80}]", "main:1"))?;
     has(&made, &["progressDeadlineSeconds: 600", "protocol: TCP", "terminationGracePeriodSeconds: 30", "uid: "])?;
     let bad = k.refused("apply --dry-run=server -f -", Some(&web("", "[{containerPort: 99999}]", "main:1")))?;
-    has(&bad, &["spec.template.spec.containers[0].ports[0].containerPort: Invalid value: 99999: must be between 1 and 65535, inclusive"])
+    has(
+        &bad,
+        &[
+            "spec.template.spec.containers[0].ports[0].containerPort: Invalid value: 99999: must be between 1 and 65535, inclusive",
+        ],
+    )
 }
 
 fn diff(cx: &Cx) -> Result<()> {
@@ -170,10 +181,13 @@ fn unknown_fields(cx: &Cx) -> Result<()> {
         // Server-side apply names the field's path in its own way.
         has(&error, &["nonsense"])?;
     }
-    has(&k.refused("create -f -", Some(&manifest))?, &[
-        "Error from server (BadRequest)",
-        "strict decoding error: unknown field \"spec.template.spec.containers[0].nonsense\"",
-    ])?;
+    has(
+        &k.refused("create -f -", Some(&manifest))?,
+        &[
+            "Error from server (BadRequest)",
+            "strict decoding error: unknown field \"spec.template.spec.containers[0].nonsense\"",
+        ],
+    )?;
     let warned = k.run("create --validate=warn -f -", Some(&manifest), secs(20))?;
     has(&warned.err, &["Warning: unknown field \"spec.template.spec.containers[0].nonsense\""])?;
     ensure!(warned.code == 0, "{warned:?}");

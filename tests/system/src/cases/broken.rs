@@ -41,21 +41,39 @@ fn no_image(cx: &Cx) -> Result<()> {
     // Nothing listens on port 1: the registry refuses at once.
     k.apply(&pod("web", "true", "").replace("knarr.local/busybox:1", "127.0.0.1:1/nothing:1"))?;
     shows(k, "web", "", &["Pulling image \"127.0.0.1:1/nothing:1\"", "Failed to pull image", "Error: ErrImagePull"])?;
-    shows(k, "web", "ImagePullBackOff", &["Back-off pulling image \"127.0.0.1:1/nothing:1\"", "Error: ImagePullBackOff"])?;
+    shows(
+        k,
+        "web",
+        "ImagePullBackOff",
+        &["Back-off pulling image \"127.0.0.1:1/nothing:1\"", "Error: ImagePullBackOff"],
+    )?;
     let object = k.json("get pod web")?;
     equals(&object, "/status/phase", "Pending")?;
-    ensure!(["ImagePullBackOff", "ErrImagePull"].contains(&waiting(&object)["reason"].as_str().unwrap_or_default()), "{object:#}");
+    ensure!(
+        ["ImagePullBackOff", "ErrImagePull"].contains(&waiting(&object)["reason"].as_str().unwrap_or_default()),
+        "{object:#}"
+    );
     equals(&object, "/status/containerStatuses/0/restartCount", 0)?;
     k.apply(&pod("odd", "true", "").replace("knarr.local/busybox:1", "'Not A Name'"))?;
-    shows(k, "odd", "InvalidImageName", &["Failed to apply default image tag"]).or_else(|_| shows(k, "odd", "InvalidImageName", &["InspectFailed"]))
+    shows(k, "odd", "InvalidImageName", &["Failed to apply default image tag"])
+        .or_else(|_| shows(k, "odd", "InvalidImageName", &["InspectFailed"]))
 }
 
 fn never_pulled(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
-    let never = pod("web", "true", "").replace("image: knarr.local/busybox:1", "image: knarr.local/none:1\n    imagePullPolicy: Never");
+    let never = pod("web", "true", "")
+        .replace("image: knarr.local/busybox:1", "image: knarr.local/none:1\n    imagePullPolicy: Never");
     k.apply(&never)?;
-    shows(k, "web", "ErrImageNeverPull", &["Container image \"knarr.local/none:1\" is not present with pull policy of Never", "ErrImageNeverPull"])?;
-    k.apply(&pod("present", "sleep 1000", "").replace("image: knarr.local/busybox:1", "image: knarr.local/busybox:1\n    imagePullPolicy: Never"))?;
+    shows(
+        k,
+        "web",
+        "ErrImageNeverPull",
+        &["Container image \"knarr.local/none:1\" is not present with pull policy of Never", "ErrImageNeverPull"],
+    )?;
+    k.apply(
+        &pod("present", "sleep 1000", "")
+            .replace("image: knarr.local/busybox:1", "image: knarr.local/busybox:1\n    imagePullPolicy: Never"),
+    )?;
     super::await_pod(k, "present").map(drop)
 }
 
@@ -83,9 +101,9 @@ fn crash_loop(cx: &Cx) -> Result<()> {
     let second = until(secs(30), "the next back-off", || {
         let pod = k.json("get pod web")?;
         has(&waiting(&pod)["message"].to_string(), &["back-off 20s"])?;
+        equals(&pod, "/status/containerStatuses/0/restartCount", 2)?;
         Ok(pod)
     })?;
-    equals(&second, "/status/containerStatuses/0/restartCount", 2)?;
     ensure!(crate::node::condition(&second, "Ready") == Some("False"), "{second:#}");
     has(&k.ok("logs web --previous")?, &["crash"])
 }
@@ -96,7 +114,11 @@ fn with_probe(name: &str, script: &str, probe: &str) -> String {
 
 fn readiness(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
-    k.apply(&with_probe("web", "sleep 1000", "readinessProbe: {exec: {command: [cat, /tmp/ready]}, periodSeconds: 1, failureThreshold: 1}"))?;
+    k.apply(&with_probe(
+        "web",
+        "sleep 1000",
+        "readinessProbe: {exec: {command: [cat, /tmp/ready]}, periodSeconds: 1, failureThreshold: 1}",
+    ))?;
     k.apply(&with_probe("http", "sleep 1000", "readinessProbe: {httpGet: {port: 81, path: /x}, periodSeconds: 1}"))?;
     k.apply(&with_probe("tcp", "sleep 1000", "readinessProbe: {tcpSocket: {port: 81}, periodSeconds: 1}"))?;
     shows(k, "web", "0/1", &["Unhealthy", "Readiness probe failed: cat: can't open '/tmp/ready'"])?;
@@ -104,7 +126,10 @@ fn readiness(cx: &Cx) -> Result<()> {
     shows(k, "tcp", "0/1", &["Unhealthy", "Readiness probe failed: dial tcp 10.42.0.", "connection refused"])?;
     let object = k.json("get pod web")?;
     equals(&object, "/status/phase", "Running")?;
-    has(&object["status"]["conditions"].to_string(), &["ContainersNotReady", "containers with unready status: [main]"])?;
+    has(
+        &object["status"]["conditions"].to_string(),
+        &["ContainersNotReady", "containers with unready status: [main]"],
+    )?;
     k.ok("exec web -- touch /tmp/ready")?;
     super::await_pod(k, "web")?;
     k.ok("exec web -- rm /tmp/ready")?;
@@ -114,17 +139,29 @@ fn readiness(cx: &Cx) -> Result<()> {
 
 fn liveness(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
-    k.apply(&with_probe("web", "touch /tmp/alive; sleep 1000", "livenessProbe: {exec: {command: [cat, /tmp/alive]}, periodSeconds: 1, failureThreshold: 2}"))?;
+    k.apply(&with_probe(
+        "web",
+        "touch /tmp/alive; sleep 1000",
+        "livenessProbe: {exec: {command: [cat, /tmp/alive]}, periodSeconds: 1, failureThreshold: 2}",
+    ))?;
     let first = super::await_pod(k, "web")?;
     k.ok("exec web -- rm /tmp/alive")?;
     until(secs(30), "the restart", || {
         let pod = k.json("get pod web")?;
         equals(&pod, "/status/containerStatuses/0/restartCount", 1)?;
         crate::node::pod_ready(&pod)?;
-        ensure!(pod["status"]["containerStatuses"][0]["containerID"] != first["status"]["containerStatuses"][0]["containerID"]);
+        ensure!(
+            pod["status"]["containerStatuses"][0]["containerID"]
+                != first["status"]["containerStatuses"][0]["containerID"]
+        );
         equals(&pod, "/status/containerStatuses/0/lastState/terminated/exitCode", 137)
     })?;
-    shows(k, "web", "Running", &["Unhealthy", "Liveness probe failed", "Killing", "Container main failed liveness probe, will be restarted"])?;
+    shows(
+        k,
+        "web",
+        "Running",
+        &["Unhealthy", "Liveness probe failed", "Killing", "Container main failed liveness probe, will be restarted"],
+    )?;
     let slow = "startupProbe: {exec: {command: [cat, /tmp/up]}, periodSeconds: 1, failureThreshold: 60}\n    livenessProbe: {exec: {command: ['false']}, periodSeconds: 1, failureThreshold: 1}";
     k.apply(&with_probe("slow", "sleep 4; touch /tmp/up; sleep 1000", slow))?;
     // While it starts up, the liveness probe (which always fails) does not count.
@@ -159,10 +196,21 @@ fn out_of_memory(cx: &Cx) -> Result<()> {
 
 fn missing_references(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
-    k.apply(&format!("{}    env: [{{name: A, valueFrom: {{configMapKeyRef: {{name: late, key: a}}}}}}]\n", pod("env", "sleep 1000", "")))?;
-    k.apply(&format!("{}    volumeMounts: [{{name: v, mountPath: /v}}]\n", pod("volume", "sleep 1000", "volumes: [{name: v, secret: {secretName: late}}]")))?;
+    k.apply(&format!(
+        "{}    env: [{{name: A, valueFrom: {{configMapKeyRef: {{name: late, key: a}}}}}}]\n",
+        pod("env", "sleep 1000", "")
+    ))?;
+    k.apply(&format!(
+        "{}    volumeMounts: [{{name: v, mountPath: /v}}]\n",
+        pod("volume", "sleep 1000", "volumes: [{name: v, secret: {secretName: late}}]")
+    ))?;
     shows(k, "env", "CreateContainerConfigError", &["Error: configmap \"late\" not found"])?;
-    shows(k, "volume", "ContainerCreating", &["FailedMount", "MountVolume.SetUp failed for volume \"v\"", "secret \"late\" not found"])?;
+    shows(
+        k,
+        "volume",
+        "ContainerCreating",
+        &["FailedMount", "MountVolume.SetUp failed for volume \"v\"", "secret \"late\" not found"],
+    )?;
     // What was missing comes: the pods start by themselves.
     k.ok("create configmap late --from-literal=a=1")?;
     k.ok("create secret generic late --from-literal=a=1")?;
@@ -193,10 +241,14 @@ fn deployment(cx: &Cx) -> Result<()> {
         has(&object["status"]["conditions"].to_string(), &["MinimumReplicasUnavailable"])
     })?;
     has(&k.ok("get deployment web")?, &["0/2"])?;
-    let bad = super::sleeper("bad", 1, "").replace("      containers:", "      serviceAccountName: none\n      containers:");
+    let bad =
+        super::sleeper("bad", 1, "").replace("      containers:", "      serviceAccountName: none\n      containers:");
     k.apply(&bad)?;
     until(secs(20), "the failure to create pods", || {
         let object = k.json("get deployment bad")?;
-        has(&object["status"]["conditions"].to_string(), &["ReplicaFailure", "FailedCreate", "serviceaccount \\\"none\\\" not found"])
+        has(
+            &object["status"]["conditions"].to_string(),
+            &["ReplicaFailure", "FailedCreate", "serviceaccount \\\"none\\\" not found"],
+        )
     })
 }

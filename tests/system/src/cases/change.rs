@@ -47,8 +47,14 @@ fn create_kinds(cx: &Cx) -> Result<()> {
         ("secret generic s --from-literal=p=hidden", "secret/s created"),
         ("secret docker-registry r --docker-server=x --docker-username=u --docker-password=p", "secret/r created"),
         ("serviceaccount robot", "serviceaccount/robot created"),
-        ("role reader --verb=get,list --resource=pods,deployments.apps", "role.rbac.authorization.k8s.io/reader created"),
-        ("rolebinding reads --role=reader --serviceaccount=default:robot", "rolebinding.rbac.authorization.k8s.io/reads created"),
+        (
+            "role reader --verb=get,list --resource=pods,deployments.apps",
+            "role.rbac.authorization.k8s.io/reader created",
+        ),
+        (
+            "rolebinding reads --role=reader --serviceaccount=default:robot",
+            "rolebinding.rbac.authorization.k8s.io/reads created",
+        ),
         ("service clusterip web --tcp=80:8080", "service/web created"),
         ("service nodeport open --tcp=80:8080", "service/open created"),
         ("service externalname away --external-name=example.test", "service/away created"),
@@ -57,8 +63,14 @@ fn create_kinds(cx: &Cx) -> Result<()> {
         ("job once --image=knarr.local/busybox:1 -- true", "job.batch/once created"),
         ("cronjob often --image=knarr.local/busybox:1 --schedule='0 0 1 1 *' -- true", "cronjob.batch/often created"),
         ("poddisruptionbudget safe --selector=app=web --min-available=1", "poddisruptionbudget.policy/safe created"),
-        ("priorityclass high --value=5 --dry-run=server", "priorityclass.scheduling.k8s.io/high created (server dry run)"),
-        ("clusterrole all --verb=get --resource=nodes --dry-run=server", "clusterrole.rbac.authorization.k8s.io/all created (server dry run)"),
+        (
+            "priorityclass high --value=5 --dry-run=server",
+            "priorityclass.scheduling.k8s.io/high created (server dry run)",
+        ),
+        (
+            "clusterrole all --verb=get --resource=nodes --dry-run=server",
+            "clusterrole.rbac.authorization.k8s.io/all created (server dry run)",
+        ),
         ("namespace never --dry-run=server", "namespace/never created (server dry run)"),
     ];
     for (line, said) in rows {
@@ -94,7 +106,8 @@ fn create_again(cx: &Cx) -> Result<()> {
 fn patch(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
     k.apply(WEB)?;
-    let strategic = r#"{"spec":{"template":{"spec":{"containers":[{"name":"main","env":[{"name":"B","value":"b"}]}]}}}}"#;
+    let strategic =
+        r#"{"spec":{"template":{"spec":{"containers":[{"name":"main","env":[{"name":"B","value":"b"}]}]}}}}"#;
     is(&k.ok(&format!("patch deployment web -p '{strategic}'"))?, "deployment.apps/web patched")?;
     is(&k.path("get deployment web", "{.spec.template.spec.containers[*].name}")?, "main side")?;
     // New list entries of a strategic merge come first.
@@ -152,7 +165,10 @@ fn scale(cx: &Cx) -> Result<()> {
     let pods = pods["items"].as_array().context("pods")?;
     ensure!(pods.len() == 3, "{} pods", pods.len());
     pods.iter().try_for_each(pod_ready)?;
-    has(&k.refused("scale deployment web --current-replicas=9 --replicas=1", None)?, &["xpected replicas to be 9, was 3"])?;
+    has(
+        &k.refused("scale deployment web --current-replicas=9 --replicas=1", None)?,
+        &["xpected replicas to be 9, was 3"],
+    )?;
     k.ok("scale --replicas=0 deployment/web")?;
     until(secs(30), "no pods", || is(&k.ok("get pods -l app=web -o name")?, ""))?;
     equals(&k.json("get deployment web")?, "/spec/replicas", 0)?;
@@ -204,7 +220,10 @@ fn replace(cx: &Cx) -> Result<()> {
     equals(&k.json("get cm a")?, "/data", json!({"p": "2"}))?;
     // The same bytes again carry the resourceVersion of before.
     let error = k.refused("replace -f -", Some(&object.to_string()))?;
-    has(&error, &["(Conflict)", "the object has been modified; please apply your changes to the latest version and try again"])?;
+    has(
+        &error,
+        &["(Conflict)", "the object has been modified; please apply your changes to the latest version and try again"],
+    )?;
     has(&k.refused("replace -f -", Some("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: none}\n"))?, &["not found"])
 }
 
@@ -244,7 +263,9 @@ fn cascade(cx: &Cx) -> Result<()> {
     let set = k.ok("get rs -l app=web -o name")?.trim().to_owned();
     equals(&k.json(&format!("get {set}"))?, "/metadata/ownerReferences/0/kind", "Deployment")?;
     k.ok("delete deployment web --cascade=orphan")?;
-    until(secs(10), "the orphan", || equals(&k.json(&format!("get {set}"))?, "/metadata/ownerReferences", serde_json::Value::Null))?;
+    until(secs(10), "the orphan", || {
+        equals(&k.json(&format!("get {set}"))?, "/metadata/ownerReferences", serde_json::Value::Null)
+    })?;
     let pod = k.json("get pods -l app=web")?;
     pod_ready(&pod["items"][0])?;
     // Foreground: the owner goes last.
@@ -262,7 +283,10 @@ fn finalizers(cx: &Cx) -> Result<()> {
     k.ok("delete cm a --wait=false")?;
     let held = k.json("get cm a")?;
     text_at(&held, "/metadata/deletionTimestamp")?;
-    has(&k.refused("patch cm a --type merge -p '{\"metadata\":{\"finalizers\":[\"x.test/a\",\"x.test/b\"]}}'", None)?, &["no new finalizers can be added"])?;
+    has(
+        &k.refused("patch cm a --type merge -p '{\"metadata\":{\"finalizers\":[\"x.test/a\",\"x.test/b\"]}}'", None)?,
+        &["no new finalizers can be added"],
+    )?;
     k.ok("patch cm a --type json -p '[{\"op\":\"remove\",\"path\":\"/metadata/finalizers\"}]'")?;
     has(&k.refused("get cm a", None)?, &["not found"])
 }

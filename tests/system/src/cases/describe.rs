@@ -31,50 +31,59 @@ fn a_pod(cx: &Cx) -> Result<()> {
     let said = || k.ok("describe pod web");
     until(secs(10), "the events", || has(&said()?, &["Scheduled", "Pulled", "Created", "Started"]))?;
     let ip = k.path("get pod web", "{.status.podIP}")?;
-    has(&said()?, &[
-        &format!("Namespace:        {}", cx.ns),
-        &format!("{}/{}", cx.node.name, cx.node.ip),
-        "Status:           Running",
-        &format!("IP:               {ip}"),
-        "Container ID:  containerd://",
-        "Image:         knarr.local/busybox:1",
-        "State:          Running",
-        "Ready:          True",
-        "Restart Count:  0",
-        "cpu:      10m",
-        "exec [true] delay=0s timeout=1s period=1s",
-        "A:  b",
-        "C:  <set to the key 'a' of config map 'c'>",
-        "/v from v (rw)",
-        "/var/run/secrets/kubernetes.io/serviceaccount from kube-api-access-",
-        "PodReadyToStartContainers   True",
-        "ContainersReady             True",
-        "PodScheduled                True",
-        "QoS Class:                   Burstable",
-        "Node-Selectors:              kubernetes.io/os=linux",
-        "node.kubernetes.io/not-ready:NoExecute op=Exists for 300s",
-        "Successfully assigned",
-        "already present on machine",
-    ])
+    has(
+        &said()?,
+        &[
+            &format!("Namespace:        {}", cx.ns),
+            &format!("{}/{}", cx.node.name, cx.node.ip),
+            "Status:           Running",
+            &format!("IP:               {ip}"),
+            "Container ID:  containerd://",
+            "Image:         knarr.local/busybox:1",
+            "State:          Running",
+            "Ready:          True",
+            "Restart Count:  0",
+            "cpu:      10m",
+            "exec [true] delay=0s timeout=1s period=1s",
+            "A:  b",
+            "C:  <set to the key 'a' of config map 'c'>",
+            "/v from v (rw)",
+            "/var/run/secrets/kubernetes.io/serviceaccount from kube-api-access-",
+            "PodReadyToStartContainers   True",
+            "ContainersReady             True",
+            "PodScheduled                True",
+            "QoS Class:                   Burstable",
+            "Node-Selectors:              kubernetes.io/os=linux",
+            "node.kubernetes.io/not-ready:NoExecute op=Exists for 300s",
+            "Successfully assigned",
+            "already present on machine",
+        ],
+    )
 }
 
 fn deployment(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
     k.apply(&sleeper("web", 2, ""))?;
     k.ok("rollout status deployment/web --timeout=60s")?;
-    has(&k.ok("describe deployment web")?, &[
-        "Selector:               app=web",
-        "2 desired | 2 updated | 2 total | 2 available | 0 unavailable",
-        "StrategyType:           RollingUpdate",
-        "RollingUpdateStrategy:  25% max unavailable, 25% max surge",
-        "Available      True    MinimumReplicasAvailable",
-        "Progressing    True    NewReplicaSetAvailable",
-        "OldReplicaSets:  <none>",
-        "(2/2 replicas created)",
-        "ScalingReplicaSet",
-        "Scaled up replica set web-",
-    ])?;
-    has(&k.ok("describe rs -l app=web")?, &["Controlled By:  Deployment/web", "2 Running / 0 Waiting", "SuccessfulCreate"])
+    has(
+        &k.ok("describe deployment web")?,
+        &[
+            "Selector:               app=web",
+            "2 desired | 2 updated | 2 total | 2 available | 0 unavailable",
+            "StrategyType:           RollingUpdate",
+            "RollingUpdateStrategy:  25% max unavailable, 25% max surge",
+            "Available      True    MinimumReplicasAvailable",
+            "Progressing    True    NewReplicaSetAvailable",
+            "OldReplicaSets:  <none>",
+            "(2/2 replicas created)",
+            "ScalingReplicaSet",
+            "Scaled up replica set web-",
+        ],
+    )?;
+    has(
+        &k.ok("describe rs -l app=web")?,
+        &["Controlled By:  Deployment/web", "2 Running / 0 Waiting", "SuccessfulCreate"],
+    )
 }
 
 fn service(cx: &Cx) -> Result<()> {
@@ -86,7 +95,10 @@ fn service(cx: &Cx) -> Result<()> {
     let ip = k.path("get pods -l app=web", "{.items[0].status.podIP}")?;
     until(secs(10), "the endpoints", || has(&k.ok("describe service web")?, &[&format!("{ip}:8080")]))?;
     has(&k.ok("describe service web")?, &["Selector:", "app=web", "Type:", "ClusterIP", "TargetPort:", "http/TCP"])?;
-    has(&k.ok("describe ingress front")?, &["Ingress Class:    other", "cert terminates", "front.test", "/a   web:80", &format!("{ip}:8080")])
+    has(
+        &k.ok("describe ingress front")?,
+        &["Ingress Class:    other", "cert terminates", "front.test", "/a   web:80", &format!("{ip}:8080")],
+    )
 }
 
 fn node(cx: &Cx) -> Result<()> {
@@ -94,27 +106,30 @@ fn node(cx: &Cx) -> Result<()> {
     k.apply(&sleeper("web", 1, ", resources: {requests: {cpu: 20m}}"))?;
     k.ok("rollout status deployment/web --timeout=60s")?;
     let ip = cx.node.ip.to_string();
-    has(&k.ok(&format!("describe node {}", cx.node.name))?, &[
-        "Roles:              control-plane",
-        "kubernetes.io/hostname=",
-        "Taints:             <none>",
-        "Unschedulable:      false",
-        "HolderIdentity:  ",
-        "MemoryPressure   False",
-        "DiskPressure     False",
-        "PIDPressure      False",
-        "Ready            True",
-        "KubeletReady",
-        &format!("InternalIP:  {ip}"),
-        "Capacity:",
-        "Allocatable:",
-        "containerd://",
-        "PodCIDR:                      10.42.0.0/24",
-        "Non-terminated Pods:",
-        "web-",
-        "20m (",
-        "Allocated resources:",
-    ])
+    has(
+        &k.ok(&format!("describe node {}", cx.node.name))?,
+        &[
+            "Roles:              control-plane",
+            "kubernetes.io/hostname=",
+            "Taints:             <none>",
+            "Unschedulable:      false",
+            "HolderIdentity:  ",
+            "MemoryPressure   False",
+            "DiskPressure     False",
+            "PIDPressure      False",
+            "Ready            True",
+            "KubeletReady",
+            &format!("InternalIP:  {ip}"),
+            "Capacity:",
+            "Allocatable:",
+            "containerd://",
+            "PodCIDR:                      10.42.0.0/24",
+            "Non-terminated Pods:",
+            "web-",
+            "20m (",
+            "Allocated resources:",
+        ],
+    )
 }
 
 fn others(cx: &Cx) -> Result<()> {

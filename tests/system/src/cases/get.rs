@@ -115,7 +115,10 @@ fn forms(cx: &Cx) -> Result<()> {
     let list = k.json("get configmap a b")?;
     equals(&list, "/kind", "List")?;
     equals(&list, "/items/1/metadata/name", "b")?;
-    has(&k.ok("get cm a -o yaml")?, &["apiVersion: v1\n", "kind: ConfigMap\n", "  first: \"1\"\n", "    tier: front\n"])?;
+    has(
+        &k.ok("get cm a -o yaml")?,
+        &["apiVersion: v1\n", "kind: ConfigMap\n", "  first: \"1\"\n", "    tier: front\n"],
+    )?;
     is(&k.ok("get cm a b -o name")?, "configmap/a\nconfigmap/b")?;
     is(&k.path("get cm a", "{.data.first}-{.data.second}")?, "1-2")?;
     is(&k.path("get svc web", "{range .spec.ports[*]}{.name}={.port}/{.protocol} {end}")?, "http=80/TCP dns=53/UDP ")?;
@@ -158,7 +161,9 @@ fn chunks(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
     let mut manifest = String::new();
     for n in 0..23 {
-        manifest.push_str(&format!("---\n{{apiVersion: v1, kind: ConfigMap, metadata: {{name: c{n:02}, labels: {{set: c}}}}}}\n"));
+        manifest.push_str(&format!(
+            "---\n{{apiVersion: v1, kind: ConfigMap, metadata: {{name: c{n:02}, labels: {{set: c}}}}}}\n"
+        ));
     }
     k.feed("create -f -", &manifest)?;
     for size in [1, 5, 22, 23, 24, 0] {
@@ -188,7 +193,9 @@ fn watch(cx: &Cx) -> Result<()> {
     watch.shows("DELETED", secs(20))?;
     let text = watch.text();
     let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().take(2).collect()).collect();
-    for (event, name) in [("EVENT", "NAME"), ("ADDED", "seen"), ("ADDED", "later"), ("MODIFIED", "later"), ("DELETED", "later")] {
+    for (event, name) in
+        [("EVENT", "NAME"), ("ADDED", "seen"), ("ADDED", "later"), ("MODIFIED", "later"), ("DELETED", "later")]
+    {
         ensure!(lines.iter().any(|l| l == &[event, name]), "no {event} of {name}:\n{text}");
     }
     Ok(())
@@ -199,7 +206,10 @@ fn all_namespaces(cx: &Cx) -> Result<()> {
     k.ok("create configmap here")?;
     let out = k.ok("get configmaps -A")?;
     has(&out, &["NAMESPACE", "kube-system", "default", &cx.ns, "here"])?;
-    has(&k.ok("get namespaces")?, &["NAME", "STATUS", "default", "kube-node-lease", "kube-public", "kube-system", "Active"])?;
+    has(
+        &k.ok("get namespaces")?,
+        &["NAME", "STATUS", "default", "kube-node-lease", "kube-public", "kube-system", "Active"],
+    )?;
     has(&k.ok("get svc -A")?, &["default", "kubernetes", "10.43.0.1", "443/TCP", "kube-dns", "10.43.0.10", "53/UDP"])
 }
 

@@ -40,14 +40,25 @@ fn resources(cx: &Cx) -> Result<()> {
         let expected: Vec<&str> = expected.split(' ').collect();
         ensure!(rows.contains(&expected), "{expected:?} is not in\n{out}");
     }
-    has(&k.ok("api-resources --api-group=apps -o name")?, &["deployments.apps", "statefulsets.apps", "controllerrevisions.apps"])?;
+    has(
+        &k.ok("api-resources --api-group=apps -o name")?,
+        &["deployments.apps", "statefulsets.apps", "controllerrevisions.apps"],
+    )?;
     let wide = k.ok("api-resources --api-group= -o wide")?;
     let pods = wide.lines().find(|l| l.starts_with("pods ")).context("pods")?;
     has(pods, &["create,delete,deletecollection,get,list,patch,update,watch", "all"])?;
     let namespaced = k.ok("api-resources --namespaced=false -o name")?;
     has(&namespaced, &["namespaces\n", "clusterroles.rbac.authorization.k8s.io\n"])?;
     let versions = k.ok("api-versions")?;
-    for version in ["v1", "apps/v1", "batch/v1", "autoscaling/v1", "autoscaling/v2", "networking.k8s.io/v1", "coordination.k8s.io/v1"] {
+    for version in [
+        "v1",
+        "apps/v1",
+        "batch/v1",
+        "autoscaling/v1",
+        "autoscaling/v2",
+        "networking.k8s.io/v1",
+        "coordination.k8s.io/v1",
+    ] {
         ensure!(versions.lines().any(|l| l == version), "{version} is not in\n{versions}");
     }
     Ok(())
@@ -55,9 +66,18 @@ fn resources(cx: &Cx) -> Result<()> {
 
 fn explain(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
-    has(&k.ok("explain pod.spec.containers.livenessProbe")?, &["KIND:       Pod", "VERSION:    v1", "periodSeconds", "<integer>", "httpGet", "<HTTPGetAction>"])?;
-    has(&k.ok("explain deployment.spec.strategy --recursive")?, &["GROUP:      apps", "rollingUpdate", "maxSurge", "<IntOrString>"])?;
-    has(&k.ok("explain ingress.spec.rules.http.paths")?, &["FIELD: paths <[]HTTPIngressPath>", "pathType", "<string> -required-"])?;
+    has(
+        &k.ok("explain pod.spec.containers.livenessProbe")?,
+        &["KIND:       Pod", "VERSION:    v1", "periodSeconds", "<integer>", "httpGet", "<HTTPGetAction>"],
+    )?;
+    has(
+        &k.ok("explain deployment.spec.strategy --recursive")?,
+        &["GROUP:      apps", "rollingUpdate", "maxSurge", "<IntOrString>"],
+    )?;
+    has(
+        &k.ok("explain ingress.spec.rules.http.paths")?,
+        &["FIELD: paths <[]HTTPIngressPath>", "pathType", "<string> -required-"],
+    )?;
     has(&k.refused("explain pod.spec.nonsense", None)?, &["field \"nonsense\" does not exist"])
 }
 
@@ -104,12 +124,20 @@ fn can_i(cx: &Cx) -> Result<()> {
     }
     let list = k.ok(&format!("auth can-i --list {robot}"))?;
     let rows = table(&list);
-    ensure!(rows.iter().any(|r| r.first() == Some(&"pods") && r.contains(&"[get list]") && r.contains(&"[one]")), "{list}");
+    ensure!(
+        rows.iter().any(|r| r.first() == Some(&"pods") && r.contains(&"[get list]") && r.contains(&"[one]")),
+        "{list}"
+    );
     has(&list, &["selfsubjectaccessreviews.authorization.k8s.io", "[/healthz]"])?;
-    has(&k.refused(&format!("get pods {robot}"), None)?, &[
-        "Error from server (Forbidden)",
-        &format!("pods is forbidden: User \"system:serviceaccount:{ns}:robot\" cannot list resource \"pods\" in API group \"\" in the namespace \"{ns}\""),
-    ])
+    has(
+        &k.refused(&format!("get pods {robot}"), None)?,
+        &[
+            "Error from server (Forbidden)",
+            &format!(
+                "pods is forbidden: User \"system:serviceaccount:{ns}:robot\" cannot list resource \"pods\" in API group \"\" in the namespace \"{ns}\""
+            ),
+        ],
+    )
 }
 
 fn whoami(cx: &Cx) -> Result<()> {
@@ -131,7 +159,10 @@ fn wait(cx: &Cx) -> Result<()> {
     has(&k.refused("wait deployment/web --for=condition=Nothing --timeout=1s", None)?, &["timed out waiting"])?;
     k.ok("delete deployment web --wait=false")?;
     k.ok("wait deployment/web --for=delete --timeout=30s")?;
-    has(&k.ok("wait pod -l app=web --for=delete --timeout=30s").or_else(|_| k.ok("get pods -l app=web -o name"))?, &[""])?;
+    has(
+        &k.ok("wait pod -l app=web --for=delete --timeout=30s").or_else(|_| k.ok("get pods -l app=web -o name"))?,
+        &[""],
+    )?;
     k.ok("create configmap c")?;
     has(&k.ok("wait configmap/c --for=create --timeout=10s")?, &["condition met"])
 }
@@ -146,7 +177,8 @@ fn events(cx: &Cx) -> Result<()> {
     })?;
     let got = k.ok("get events --field-selector involvedObject.name=once,reason=Scheduled")?;
     ensure!(got.lines().count() == 2, "{got}");
-    has(&got, &["default-scheduler", "Successfully assigned"]).or_else(|_| has(&got, &["pod/once", "Successfully assigned"]))?;
+    has(&got, &["default-scheduler", "Successfully assigned"])
+        .or_else(|_| has(&got, &["pod/once", "Successfully assigned"]))?;
     has(&k.ok("get events.events.k8s.io")?, &["pod/once"])
 }
 

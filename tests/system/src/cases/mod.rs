@@ -29,8 +29,26 @@ use crate::{
 
 /// All cases in the order they run: cheap and telling ones first, those that kill things last.
 pub fn all() -> impl Iterator<Item = Case> {
-    [start::CASES, get::CASES, apply::CASES, change::CASES, describe::CASES, info::CASES, rollout::CASES, talk::CASES, pods::CASES,
-        broken::CASES, network::CASES, identity::CASES, input::CASES, app::CASES, faults::CASES].into_iter().flatten().copied()
+    [
+        start::CASES,
+        get::CASES,
+        apply::CASES,
+        change::CASES,
+        describe::CASES,
+        info::CASES,
+        rollout::CASES,
+        talk::CASES,
+        pods::CASES,
+        broken::CASES,
+        network::CASES,
+        identity::CASES,
+        input::CASES,
+        app::CASES,
+        faults::CASES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// Every namespace that cases deleted is gone in the end.
@@ -108,4 +126,21 @@ pub fn await_phase(kubectl: &Kubectl, name: &str, phase: &str) -> Result<Value> 
         equals(&pod, "/status/phase", phase)?;
         Ok(pod)
     })
+}
+
+/// A pod `asker` with the host's programs in it: busybox-static cannot look up names, curl can. They find the pod's own
+/// resolver configuration.
+pub fn asker(kubectl: &Kubectl) -> Result<()> {
+    let dirs: Vec<&str> = ["usr", "lib", "lib64"].into_iter().filter(|d| std::path::Path::new("/").join(d).is_dir()).collect();
+    let list = |entry: &dyn Fn(&str) -> String| dirs.iter().map(|d| entry(d)).collect::<Vec<_>>().join(", ");
+    let volumes = list(&|d| format!("{{name: {d}, hostPath: {{path: /{d}}}}}"));
+    let mounts = list(&|d| format!("{{name: {d}, mountPath: /{d}, readOnly: true}}"));
+    let manifest = pod("asker", "sleep 100000", &format!("volumes: [{volumes}]"));
+    kubectl.apply(&format!("{manifest}    volumeMounts: [{mounts}]\n"))?;
+    await_pod(kubectl, "asker").map(drop)
+}
+
+/// A page as the pod `asker` sees it.
+pub fn fetch(kubectl: &Kubectl, url: &str) -> Result<String> {
+    kubectl.ok(&format!("exec asker -- /usr/bin/curl -sSf --max-time 5 {url}"))
 }

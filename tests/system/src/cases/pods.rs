@@ -73,8 +73,14 @@ fn volumes(cx: &Cx) -> Result<()> {
 - {name: config, mountPath: /single, subPath: b}";
     k.apply(&container(&pod("web", "sleep 1000", &volumes), mounts))?;
     await_pod(k, "web")?;
-    is(&sh(k, "web", "cat /config/a /config/b /one/deep/er /secret/key /host/file /single")?, "alphabetaalphahiddenfrom the hostbeta")?;
-    is(&sh(k, "web", "cat /all/a /all/s/key /all/name; echo; cat /all/labels; ls /maybe")?, "alphahiddenweb\napp=\"web\"")?;
+    is(
+        &sh(k, "web", "cat /config/a /config/b /one/deep/er /secret/key /host/file /single")?,
+        "alphabetaalphahiddenfrom the hostbeta",
+    )?;
+    is(
+        &sh(k, "web", "cat /all/a /all/s/key /all/name; echo; cat /all/labels; ls /maybe")?,
+        "alphahiddenweb\napp=\"web\"",
+    )?;
     is(&sh(k, "web", "stat -L -c %a /one/deep/er /config/a")?, "400\n644")?;
     has(&sh(k, "web", "mount | grep -E \"/memory|/secret\"")?, &["tmpfs on /memory", "tmpfs on /secret"])?;
     is(&sh(k, "web", "echo x > /scratch/below/file && cat /sub/file; echo y > /host/back")?, "x")?;
@@ -191,7 +197,11 @@ fn limits(cx: &Cx) -> Result<()> {
     let rows: &[(&str, &str, &str)] = if v2 {
         &[("", "memory.max", "33554432"), ("", "cpu.max", "50000 100000"), ("", "cpu.weight", "4")]
     } else {
-        &[("memory", "memory.limit_in_bytes", "33554432"), ("cpu", "cpu.cfs_quota_us", "50000"), ("cpu", "cpu.shares", "102")]
+        &[
+            ("memory", "memory.limit_in_bytes", "33554432"),
+            ("cpu", "cpu.cfs_quota_us", "50000"),
+            ("cpu", "cpu.shares", "102"),
+        ]
     };
     let pod = format!("kubepods/burstable/pod{uid}");
     for (controller, file, value) in rows {
@@ -217,10 +227,14 @@ initContainers:
 - {name: first, image: 'knarr.local/busybox:1', command: [sh, -c, 'echo first >> /v/log'], volumeMounts: [{name: v, mountPath: /v}]}
 - {name: second, image: 'knarr.local/busybox:1', command: [sh, -c, 'echo second >> /v/log'], volumeMounts: [{name: v, mountPath: /v}]}
 - {name: beside, restartPolicy: Always, image: 'knarr.local/busybox:1', command: [sh, -c, 'echo beside >> /v/log; sleep 1000'], volumeMounts: [{name: v, mountPath: /v}]}";
-    let main = container(&pod("web", "echo main >> /v/log; sleep 1000", init), "volumeMounts: [{name: v, mountPath: /v}]");
+    let main =
+        container(&pod("web", "echo main >> /v/log; sleep 1000", init), "volumeMounts: [{name: v, mountPath: /v}]");
     k.apply(&main)?;
     let object = await_pod(k, "web")?;
-    until(secs(10), "all to have written", || is(&sh(k, "web", "cat /v/log")?, "first\nsecond\nbeside\nmain").or_else(|_| is(&sh(k, "web", "cat /v/log")?, "first\nsecond\nmain\nbeside")))?;
+    until(secs(10), "all to have written", || {
+        is(&sh(k, "web", "cat /v/log")?, "first\nsecond\nbeside\nmain")
+            .or_else(|_| is(&sh(k, "web", "cat /v/log")?, "first\nsecond\nmain\nbeside"))
+    })?;
     equals(&object, "/status/initContainerStatuses/0/state/terminated/reason", "Completed")?;
     equals(&object, "/status/initContainerStatuses/2/ready", true)?;
     let failing = "restartPolicy: Never\ninitContainers: [{name: first, image: 'knarr.local/busybox:1', command: [sh, -c, 'exit 4']}]";
@@ -235,7 +249,14 @@ fn restart_policies(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
     k.apply(&pod("good", "exit 0", "restartPolicy: Never"))?;
     k.apply(&pod("bad", "exit 5", "restartPolicy: Never"))?;
-    k.apply(&container(&pod("third", "echo x >> /v/n; [ $(wc -l < /v/n) -ge 2 ]", "restartPolicy: OnFailure\nvolumes: [{name: v, emptyDir: {}}]"), "volumeMounts: [{name: v, mountPath: /v}]"))?;
+    k.apply(&container(
+        &pod(
+            "third",
+            "echo x >> /v/n; [ $(wc -l < /v/n) -ge 2 ]",
+            "restartPolicy: OnFailure\nvolumes: [{name: v, emptyDir: {}}]",
+        ),
+        "volumeMounts: [{name: v, mountPath: /v}]",
+    ))?;
     k.apply(&pod("forever", "sleep 1", ""))?;
     let good = await_phase(k, "good", "Succeeded")?;
     equals(&good, "/status/containerStatuses/0/state/terminated/reason", "Completed")?;
@@ -263,7 +284,8 @@ fn graceful(cx: &Cx) -> Result<()> {
     let script = "trap 'echo term >> /v/$HOSTNAME; sleep 1; echo bye >> /v/$HOSTNAME; exit 0' TERM\necho up >> /v/$HOSTNAME\nwhile true; do sleep 0.1; done";
     let lines = "volumeMounts: [{name: v, mountPath: /v}]\nlifecycle: {preStop: {exec: {command: [sh, -c, 'echo stop >> /v/$HOSTNAME; sleep 1']}}}";
     let patient = |name: &str| {
-        container(&pod(name, script, &volume), lines).replace("terminationGracePeriodSeconds: 1", "terminationGracePeriodSeconds: 20")
+        container(&pod(name, script, &volume), lines)
+            .replace("terminationGracePeriodSeconds: 1", "terminationGracePeriodSeconds: 20")
     };
     let wrote = |name: &str| fs::read_to_string(host.join(name)).unwrap_or_default();
     k.apply(&patient("kind"))?;
@@ -309,10 +331,18 @@ securityContext: {readOnlyRootFilesystem: true, allowPrivilegeEscalation: false,
     await_pod(k, "web")?;
     is(&sh(k, "web", "id -u; id -g; id -G")?, "1000\n2000\n2000 3000 4000")?;
     is(&sh(k, "web", "stat -c %g /v; touch /v/x && stat -c %g /v/x")?, "3000\n3000")?;
-    is(&sh(k, "web", "grep -E \"CapEff|NoNewPrivs\" /proc/self/status | tr -d \" \\t\"")?, "CapEff:0000000000000000\nNoNewPrivs:1")?;
+    is(
+        &sh(k, "web", "grep -E \"CapEff|NoNewPrivs\" /proc/self/status | tr -d \" \\t\"")?,
+        "CapEff:0000000000000000\nNoNewPrivs:1",
+    )?;
     has(&k.refused("exec web -- touch /x", None)?, &["Read-only file system"])?;
     k.apply(&container(&pod("root", "sleep 1000", ""), "securityContext: {runAsNonRoot: true}"))?;
-    until(secs(20), "the refusal", || has(&k.ok("describe pod root")?, &["CreateContainerConfigError", "container has runAsNonRoot and image will run as root"]))
+    until(secs(20), "the refusal", || {
+        has(
+            &k.ok("describe pod root")?,
+            &["CreateContainerConfigError", "container has runAsNonRoot and image will run as root"],
+        )
+    })
 }
 
 fn files(cx: &Cx) -> Result<()> {
@@ -322,8 +352,18 @@ fn files(cx: &Cx) -> Result<()> {
     k.apply(&pod("other", "sleep 1000", extra))?;
     await_pod(k, "other")?;
     is(&sh(k, "other", "hostname; hostname -f")?, &format!("known\nknown.sub.{}.svc.cluster.local", cx.ns))?;
-    has(&sh(k, "other", "cat /etc/hosts")?, &["127.0.0.1\tlocalhost", "192.0.2.9\talias.test", &format!("known.sub.{}.svc.cluster.local\tknown", cx.ns)])?;
-    has(&sh(k, "other", "cat /etc/resolv.conf")?, &["nameserver 10.43.0.10", &format!("search {}.svc.cluster.local svc.cluster.local cluster.local", cx.ns), "ndots:3"])?;
+    has(
+        &sh(k, "other", "cat /etc/hosts")?,
+        &["127.0.0.1\tlocalhost", "192.0.2.9\talias.test", &format!("known.sub.{}.svc.cluster.local\tknown", cx.ns)],
+    )?;
+    has(
+        &sh(k, "other", "cat /etc/resolv.conf")?,
+        &[
+            "nameserver 10.43.0.10",
+            &format!("search {}.svc.cluster.local svc.cluster.local cluster.local", cx.ns),
+            "ndots:3",
+        ],
+    )?;
     until(secs(20), "the termination message", || {
         let pod = k.json("get pod web")?;
         let message = pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["message"].clone();

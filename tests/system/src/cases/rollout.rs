@@ -29,7 +29,10 @@ fn undo(cx: &Cx) -> Result<()> {
         let history = k.ok("rollout history deployment/web")?;
         has(&history, &["deployment.apps/web", "REVISION", "CHANGE-CAUSE", "1 ", "first", "2 ", "second"])
     })?;
-    has(&k.ok("rollout history deployment/web --revision=2")?, &["revision #2", "STEP:", "two", "Image:", "knarr.local/busybox:1"])?;
+    has(
+        &k.ok("rollout history deployment/web --revision=2")?,
+        &["revision #2", "STEP:", "two", "Image:", "knarr.local/busybox:1"],
+    )?;
     is(&k.ok("rollout undo deployment/web")?, "deployment.apps/web rolled back")?;
     k.within(secs(60), "rollout status deployment/web")?;
     is(&k.path("get deployment web", "{.spec.template.spec.containers[0].env}")?, "")?;
@@ -43,7 +46,8 @@ fn undo(cx: &Cx) -> Result<()> {
     is(&k.path("get deployment web", "{.spec.template.spec.containers[0].env[0].value}")?, "two")?;
     has(&k.refused("rollout undo deployment/web --to-revision=99", None)?, &["unable to find"])?;
     let pods = k.json("get pods -l app=web")?;
-    let running = pods["items"].as_array().context("pods")?.iter().filter(|p| p["metadata"]["deletionTimestamp"].is_null());
+    let running =
+        pods["items"].as_array().context("pods")?.iter().filter(|p| p["metadata"]["deletionTimestamp"].is_null());
     ensure!(running.count() == 2, "{pods:#}");
     Ok(())
 }
@@ -78,8 +82,14 @@ fn pause(cx: &Cx) -> Result<()> {
     has(&k.refused("rollout restart deployment/web", None)?, &["can't restart paused deployment"])?;
     is(&k.ok("rollout resume deployment/web")?, "deployment.apps/web resumed")?;
     k.within(secs(60), "rollout status deployment/web")?;
-    is(&k.path("get pods -l app=web --field-selector=status.phase=Running", "{.items[*].spec.containers[0].env[0].value}")
-        .map(|v| v.split(' ').next().unwrap_or_default().to_owned())?, "two")
+    is(
+        &k.path(
+            "get pods -l app=web --field-selector=status.phase=Running",
+            "{.items[*].spec.containers[0].env[0].value}",
+        )
+        .map(|v| v.split(' ').next().unwrap_or_default().to_owned())?,
+        "two",
+    )
 }
 
 /// A rollout that cannot go on says so after its deadline, and the old pods serve on.

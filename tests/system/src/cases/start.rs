@@ -82,7 +82,11 @@ fn wrong_configuration(env: &Env) -> Result<()> {
 /// The places where a system keeps programs for root are searched too, so they must not have them either: the program
 /// runs with an empty `PATH` and `/usr/sbin`, `/sbin` and `/usr/local/sbin` hidden in a mount namespace of its own.
 fn missing_programs(env: &Env) -> Result<()> {
-    for (keep, says) in [("", "nft is missing"), ("nft", "containerd is missing"), ("nft containerd containerd-shim-runc-v2", "runc is missing")] {
+    for (keep, says) in [
+        ("", "nft is missing"),
+        ("nft", "containerd is missing"),
+        ("nft containerd containerd-shim-runc-v2", "runc is missing"),
+    ] {
         let path = env.work.join("bin");
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path)?;
@@ -91,7 +95,8 @@ fn missing_programs(env: &Env) -> Result<()> {
         }
         let empty = env.work.join("empty");
         fs::create_dir_all(&empty)?;
-        let script = "for dir in /usr/local/sbin /usr/sbin; do mount --bind \"$1\" $dir; done; PATH=$2; shift 2; exec \"$@\"";
+        let script =
+            "for dir in /usr/local/sbin /usr/sbin; do mount --bind \"$1\" $dir; done; PATH=$2; shift 2; exec \"$@\"";
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-c", script, "sh"]).arg(&empty).arg(&path);
         command.arg(&env.binary).args(["server", "--config", "/dev/null", "--prefix"]).arg(nowhere(env));

@@ -49,7 +49,11 @@ fn logs(cx: &Cx) -> Result<()> {
 fn follow(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
     // It goes on when it is told to, and ends when it is told to.
-    k.apply(&pod("web", "echo begin; for f in a b end; do while [ ! -e /tmp/$f ]; do sleep 0.1; done; echo saw $f; done", "restartPolicy: Never"))?;
+    k.apply(&pod(
+        "web",
+        "echo begin; for f in a b end; do while [ ! -e /tmp/$f ]; do sleep 0.1; done; echo saw $f; done",
+        "restartPolicy: Never",
+    ))?;
     await_pod(k, "web")?;
     let log = k.follow("logs -f web")?;
     log.shows("begin", secs(10))?;
@@ -69,10 +73,14 @@ fn follow(cx: &Cx) -> Result<()> {
 
 fn previous(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
-    k.apply(&pod("web", "if [ -e /keep/ran ]; then echo second; sleep 1000; fi; touch /keep/ran; echo first; exit 3", "volumes: [{name: keep, emptyDir: {}}]").replace(
-        "    command:",
-        "    volumeMounts: [{name: keep, mountPath: /keep}]\n    command:",
-    ))?;
+    k.apply(
+        &pod(
+            "web",
+            "if [ -e /keep/ran ]; then echo second; sleep 1000; fi; touch /keep/ran; echo first; exit 3",
+            "volumes: [{name: keep, emptyDir: {}}]",
+        )
+        .replace("    command:", "    volumeMounts: [{name: keep, mountPath: /keep}]\n    command:"),
+    )?;
     until(secs(30), "the restart", || {
         let pod = k.json("get pod web")?;
         ensure!(pod["status"]["containerStatuses"][0]["restartCount"] == 1, "{:#}", pod["status"]);
@@ -87,7 +95,11 @@ fn previous(cx: &Cx) -> Result<()> {
 
 fn several(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
-    let manifest = pod("web", "echo from main; sleep 1000", "initContainers: [{name: first, image: 'knarr.local/busybox:1', command: [echo, from init]}]");
+    let manifest = pod(
+        "web",
+        "echo from main; sleep 1000",
+        "initContainers: [{name: first, image: 'knarr.local/busybox:1', command: [echo, from init]}]",
+    );
     k.apply(&format!("{manifest}  - {{name: side, image: 'knarr.local/busybox:1', command: [sh, -c, 'echo from side; sleep 1000']}}\n"))?;
     await_pod(k, "web")?;
     until(secs(10), "all logs", || {
@@ -106,7 +118,10 @@ fn exec(cx: &Cx) -> Result<()> {
     k.apply(&sleeper("web", 1, ", env: [{name: WORD, value: here}], workingDir: /tmp"))?;
     k.within(secs(60), "rollout status deployment/web")?;
     let name = k.ok("get pods -l app=web -o name")?.trim().to_owned();
-    is(&k.ok(&format!("exec {name} -- sh -c 'echo $WORD; pwd; hostname'"))?, &format!("here\n/tmp\n{}", name.trim_start_matches("pod/")))?;
+    is(
+        &k.ok(&format!("exec {name} -- sh -c 'echo $WORD; pwd; hostname'"))?,
+        &format!("here\n/tmp\n{}", name.trim_start_matches("pod/")),
+    )?;
     is(&k.ok("exec deploy/web -- echo found")?, "found")?;
     let both = k.run(&format!("exec {name} -c main -- sh -c 'echo out; echo err >&2; exit 42'"), None, secs(20))?;
     ensure!(both.code == 42, "exit code {}", both.code);

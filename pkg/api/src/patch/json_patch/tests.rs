@@ -95,3 +95,21 @@ fn codes_and_bounds() {
     let well = r#"{"op":"copy","from":"/a","path":"/a/c"}"#;
     assert_eq!(code(&many(300, well)), 422);
 }
+
+#[test]
+fn work_is_bounded() {
+    let run = |doc: &str, operation: &str| {
+        let patch = format!("[{}]", vec![operation; 10_000].join(","));
+        json_patch(&mut tree(doc), &tree(&patch)).map_err(|e| e.to_string())
+    };
+    let long = format!(r#"{{"l":[{}1]}}"#, "0,".repeat(100_000));
+    let push = |at: &str| format!(r#"{{"op":"add","path":"/l/{at}","value":1}}"#);
+    assert_eq!(run(&long, &push("-")), Ok(()));
+    let refused = Err("the operations together take too much work".to_owned());
+    assert_eq!(run(&long, &push("0")), refused);
+    // A deep place in a deep document: to know how deep it has become, all of it has to be looked at.
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(250), "}".repeat(250));
+    let both = format!(r#"{{"a":{deep},"x":1,{}}}"#, &long[1..long.len() - 1]);
+    let there = "/a".repeat(100);
+    assert_eq!(run(&both, &format!(r#"{{"op":"copy","from":"/x","path":"{there}/x"}}"#)), refused);
+}

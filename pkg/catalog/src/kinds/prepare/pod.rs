@@ -15,6 +15,8 @@ pub(in crate::kinds) fn create_pod(pod: &mut Value) {
             "status": "False",
             "reason": "SchedulingGated",
             "message": "Scheduling is blocked due to non-empty scheduling gates",
+            "lastProbeTime": null,
+            "lastTransitionTime": null,
         });
         pod.set(&["status", "conditions"], vec![condition]);
     }

@@ -59,7 +59,7 @@ fn how_pods_begin() {
         "{spec: {containers: [], schedulingGates: [{name: a}]}}",
         status,
         expect![[
-            r#"{"conditions":[{"message":"Scheduling is blocked due to non-empty scheduling gates","reason":"SchedulingGated","status":"False","type":"PodScheduled"}],"phase":"Pending","qosClass":"BestEffort"}"#
+            r#"{"conditions":[{"lastProbeTime":null,"lastTransitionTime":null,"message":"Scheduling is blocked due to non-empty scheduling gates","reason":"SchedulingGated","status":"False","type":"PodScheduled"}],"phase":"Pending","qosClass":"BestEffort"}"#
         ]],
     );
     create(
