@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use knarr_api::{Object, Status, Value, json, value};
+use knarr_catalog::Convert;
 
 use crate::{
     codec, encode,
@@ -101,7 +102,11 @@ impl Writer<'_> {
     }
 
     fn row(&self, object: &Object, out: &mut Vec<u8>) -> Result<(), Status> {
-        let tree = codec::from_json(object.json())?;
+        let mut tree = codec::from_json(object.json())?;
+        // Cells are told of the storage version, whatever face was asked for.
+        if let Convert::Functions { to_storage, .. } = self.shape.face.convert {
+            to_storage(&mut tree);
+        }
         let columns = &self.shape.resource.columns;
         let cells = match columns.is_empty() {
             true => vec![Value::from(object.name()), Value::from(&*object.meta().created)],

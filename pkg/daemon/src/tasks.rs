@@ -152,6 +152,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    #[expect(clippy::disallowed_methods, reason = "the test itself owns this task and awaits it")]
     async fn a_task_spawned_while_waiting_is_watched_too() {
         let tasks = std::sync::Arc::new(Tasks::new(&Stop::new()));
         let late = tasks.clone();

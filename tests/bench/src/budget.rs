@@ -84,6 +84,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("get.16", "/s", "GET ConfigMap, 16 clients").upstream(1820.0).budget(AtLeast(8.0 * 1820.0)),
     row("list.4", "/s", "LIST 5,000 ConfigMaps, 4 clients").upstream(21.0).budget(AtLeast(5.0 * 21.0)),
     row("watch.p99", "ms", "answer → last of 100 watchers, p99").budget(AtMost(10.0)),
+    row("memory.churn", "MiB", "memory of knarr after the writes and gets"),
     row("memory.objects", "MiB", "memory of knarr with 5,000 ConfigMaps"),
     row("memory.lists", "MiB", "  after 30 LISTs of 6 MB").budget(AtMostOf("memory.objects", 1.3, 0.0)),
     row("cri.p50", "ms", "sandbox + container by CRI alone, p50").upstream(220.0),

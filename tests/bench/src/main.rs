@@ -41,14 +41,14 @@ fn run() -> Result<ExitCode> {
     let runtime = runtime.context("start threads")?;
     let node = Node::prepare(binary.clone(), &options.images)?;
     let (machine, version) = (machine(), version(&binary));
-    let mut bench = Bench { options, node, report: Report::default() };
+    let mut bench = Bench { options, node, report: Report::default(), highest: 0.0 };
     let measured = runtime.block_on(async {
         tokio::select! {
             measured = measure::all(&mut bench) => measured,
             told = told_to_stop() => told.and(Err(anyhow::anyhow!("interrupted"))),
         }
     });
-    let Bench { options, node, report } = bench;
+    let Bench { options, node, report, highest: _ } = bench;
     if let Err(e) = &measured {
         eprintln!("knarr-bench: {e:#}\nthe end of the log:\n{}", node.tail(15));
     }

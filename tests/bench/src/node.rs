@@ -137,10 +137,26 @@ impl Node {
     /// Starts the server and waits until it is ready.
     pub(crate) async fn start(&mut self) -> Result<Start> {
         // Heartbeats are told in whole seconds: one of the process before must not count as one of this.
-        let before = Timestamp::now();
-        let fresh = before.as_second() + i64::from(before.subsec_nanosecond() > 0);
-        tokio::time::sleep(Duration::from_nanos((1_000_000_000 - before.subsec_nanosecond()).unsigned_abs().into()))
-            .await;
+        let now = Timestamp::now();
+        let rest = Duration::from_nanos((1_000_000_000 - now.subsec_nanosecond()).unsigned_abs().into());
+        tokio::time::sleep(rest).await;
+        let begun = Instant::now();
+        let api = self.start_api().await?;
+        let path = format!("/api/v1/nodes/{}", self.name);
+        let mut connection = self.api()?.connect().await?;
+        loop {
+            if let Ok(node) = connection.call(Call::get(&path)).await
+                && is_ready(&node, now.as_second() + 1)
+            {
+                return Ok(Start { api, node: begun.elapsed() });
+            }
+            ensure!(begun.elapsed() < LIMIT, "the node was not Ready within {} s", LIMIT.as_secs());
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    }
+
+    /// Starts the server and waits until its API is ready; says how long that took.
+    pub(crate) async fn start_api(&mut self) -> Result<Duration> {
         let log = fs::File::options().create(true).append(true).open(self.log()).context("open the log")?;
         let mut command = tokio::process::Command::from(self.knarr("server"));
         command.stdin(Stdio::null()).stdout(log.try_clone().context("share the log")?).stderr(log);
@@ -148,22 +164,9 @@ impl Node {
         command.process_group(0);
         let begun = Instant::now();
         self.server = Some(command.spawn().with_context(|| format!("start {}", self.binary.display()))?);
-        let ready = self.until("the API", Duration::from_millis(1), async |node| {
-            node.api()?.call(Call::get("/readyz")).await.map(drop)
-        });
-        ready.await?;
-        let api = begun.elapsed();
-        let path = format!("/api/v1/nodes/{}", self.name);
-        let mut connection = self.api()?.connect().await?;
-        loop {
-            if let Ok(node) = connection.call(Call::get(&path)).await
-                && is_ready(&node, fresh)
-            {
-                return Ok(Start { api, node: begun.elapsed() });
-            }
-            ensure!(begun.elapsed() < LIMIT, "the node was not Ready within {} s", LIMIT.as_secs());
-            tokio::time::sleep(Duration::from_millis(3)).await;
-        }
+        let ready = async |node: &Self| node.api()?.call(Call::get("/readyz")).await.map(drop);
+        self.until("the API", Duration::from_millis(1), ready).await?;
+        Ok(begun.elapsed())
     }
 
     /// Tries until it works or the server is gone.

@@ -17,6 +17,7 @@ use crate::{
 pub struct Netns {
     file: File,
     link: String,
+    number: u8,
 }
 
 /// Puts this process, while it has one thread, into a new namespace.
@@ -38,7 +39,7 @@ impl Netns {
         })
         .join()
         .map_err(|_| anyhow!("the thread that makes the namespace panicked"))??;
-        let ns = Self { file, link: format!("n{number}") };
+        let ns = Self { file, link: format!("n{number}"), number };
         ip(&format!("link add {} type veth peer name eth0 netns {}", ns.link, ns.path()))?;
         ip(&format!("address add 198.18.{number}.1/24 dev {}", ns.link))?;
         ip(&format!("link set {} up", ns.link))?;
@@ -47,6 +48,11 @@ impl Netns {
         ns.ip("link set eth0 up")?;
         ns.ip(&format!("route add default via 198.18.{number}.1"))?;
         Ok(ns)
+    }
+
+    /// The suite's end of the link.
+    pub fn outside(&self) -> String {
+        format!("198.18.{}.1", self.number)
     }
 
     /// Where other processes find it while the suite runs.

@@ -149,6 +149,12 @@ impl<'a> Node<'a> {
         found.map(|(pid, _)| pid).context("the node's containerd does not run")
     }
 
+    /// Shims of the node: one for each pod that runs.
+    pub fn shims(&self) -> Result<usize> {
+        let shim = |command: &str| command.split(' ').next().is_some_and(|c| c.ends_with("containerd-shim-runc-v2"));
+        Ok(self.places()?.processes().iter().filter(|(_, c)| shim(c) && c.contains(" -id ")).count())
+    }
+
     fn places(&self) -> Result<Places<'_>> {
         Ok(Places { prefix: &self.prefix, cgroup: &self.name, netns: self.netns.inode()? })
     }

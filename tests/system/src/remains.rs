@@ -21,7 +21,7 @@ pub struct Places<'a> {
 /// Things outside the prefix that belong to a running node, noted before it is taken away.
 #[derive(Debug, Default)]
 pub struct Outside {
-    sockets: Vec<PathBuf>,
+    sockets: BTreeSet<PathBuf>,
     namespaces: BTreeSet<u64>,
 }
 

@@ -201,7 +201,7 @@ impl<'a> Runner<'a> {
             }
             let since = node.mark();
             let ns = format!("case-{number}");
-            let cx = Cx { env: env, node: &node, kubectl: node.kubectl_of(kubectl, &ns), ns };
+            let cx = Cx { env, node: &node, kubectl: node.kubectl_of(kubectl, &ns), ns };
             let result = caught(|| {
                 node.namespace(&cx.ns)?;
                 body(&cx)

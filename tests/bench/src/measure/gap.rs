@@ -36,7 +36,7 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<()> {
     }
     tokio::time::sleep(AROUND).await;
     let stop = bench.node.stop().await?;
-    let start = bench.node.start().await?;
+    let start = bench.node.start_api().await?;
     tokio::time::sleep(AROUND).await;
     end.store(true, Ordering::Relaxed);
     while let Some(client) = clients.join_next().await {
@@ -46,7 +46,7 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<()> {
             "api" => ("gap.api", "gap.api.failed"),
             _ => ("gap.ingress", "gap.ingress.failed"),
         };
-        let note = format!("SIGTERM; exit after {:.0} ms; API ready {:.0} ms after start", ms(stop), ms(start.api));
+        let note = format!("SIGTERM; exit after {:.0} ms; API ready {:.0} ms after start", ms(stop), ms(start));
         bench.put(gap, ms(seen.longest), note);
         bench.put(failed, seen.failed as f64, seen.told());
     }

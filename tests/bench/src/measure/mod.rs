@@ -35,6 +35,8 @@ pub(crate) struct Bench {
     pub(crate) node: Node,
     /// What was measured.
     pub(crate) report: Report,
+    /// The most memory that any server process of the run had, MiB.
+    pub(crate) highest: f64,
 }
 
 impl Bench {
@@ -42,12 +44,19 @@ impl Bench {
         self.report.put(key, value, note);
     }
 
-    /// Keeps the highest peak of all processes of this run.
-    fn peak(&mut self, highest: &mut f64) -> Result<()> {
-        *highest = highest.max(process::peak(self.node.pid()?)?);
-        let value = *highest;
-        self.put("memory.peak", value, "VmHWM");
+    /// Looks at the peak of the running server, which must happen before each stop.
+    fn peak(&mut self) -> Result<()> {
+        self.highest = self.highest.max(process::peak(self.node.pid()?)?);
+        let highest = self.highest;
+        self.put("memory.peak", highest, "VmHWM");
         Ok(())
+    }
+
+    /// A server process without a past, on the same data.
+    async fn restart(&mut self) -> Result<()> {
+        self.peak()?;
+        self.node.stop().await?;
+        self.node.start().await.context("start again").map(drop)
     }
 
     /// A namespace in which pods can start.
@@ -66,7 +75,6 @@ impl Bench {
 pub(crate) async fn all(bench: &mut Bench) -> Result<()> {
     let begun = Instant::now();
     let step = |what: &str| eprintln!("{:6.1} s  {what}", begun.elapsed().as_secs_f64());
-    let mut highest = 0.0;
     start::binary(bench)?;
     step("start");
     start::measure(bench).await.context("measure starts")?;
@@ -94,11 +102,11 @@ pub(crate) async fn all(bench: &mut Bench) -> Result<()> {
         step("app");
         app::measure(bench).await.context("measure the example")?;
     }
-    bench.peak(&mut highest)?;
+    bench.peak()?;
     if bench.options.wants("gap") {
         step("gap");
         gap::measure(bench).await.context("measure a restart")?;
-        bench.peak(&mut highest)?;
+        bench.peak()?;
     }
     step("done");
     Ok(())

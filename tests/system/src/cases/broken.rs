@@ -32,7 +32,7 @@ fn shows(k: &Kubectl, name: &str, column: &str, parts: &[&str]) -> Result<()> {
     })
 }
 
-fn waiting<'v>(pod: &'v Value) -> &'v Value {
+fn waiting(pod: &Value) -> &Value {
     &pod["status"]["containerStatuses"][0]["state"]["waiting"]
 }
 

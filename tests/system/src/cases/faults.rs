@@ -131,6 +131,12 @@ fn under_fire(env: &Env, node: &Node, strike: impl Fn() -> Result<()>) -> Result
         ensure!(restarted.is_empty(), "restarted: {restarted:?}");
         Ok(())
     })?;
+    // No pod of the past runs on unseen.
+    until(secs(30), "one shim for each pod", || {
+        let pods = k.ok("get pods -A -o name")?.lines().count();
+        ensure!(node.shims()? == pods, "{} shims for {pods} pods", node.shims()?);
+        Ok(())
+    })?;
     writer.check(node)
 }
 

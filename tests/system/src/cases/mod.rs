@@ -131,7 +131,8 @@ pub fn await_phase(kubectl: &Kubectl, name: &str, phase: &str) -> Result<Value> 
 /// A pod `asker` with the host's programs in it: busybox-static cannot look up names, curl can. They find the pod's own
 /// resolver configuration.
 pub fn asker(kubectl: &Kubectl) -> Result<()> {
-    let dirs: Vec<&str> = ["usr", "lib", "lib64"].into_iter().filter(|d| std::path::Path::new("/").join(d).is_dir()).collect();
+    let dirs: Vec<&str> =
+        ["usr", "lib", "lib64"].into_iter().filter(|d| std::path::Path::new("/").join(d).is_dir()).collect();
     let list = |entry: &dyn Fn(&str) -> String| dirs.iter().map(|d| entry(d)).collect::<Vec<_>>().join(", ");
     let volumes = list(&|d| format!("{{name: {d}, hostPath: {{path: /{d}}}}}"));
     let mounts = list(&|d| format!("{{name: {d}, mountPath: /{d}, readOnly: true}}"));

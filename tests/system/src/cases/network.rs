@@ -195,9 +195,10 @@ fn reversed(ip: &str) -> String {
 fn reach(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
     servers(cx, "type: ClusterIP")?;
-    let outside = cx.node.ip.to_string().replace(".2", ".1");
+    let outside = cx.node.netns.outside();
     k.ok(&format!("exec asker -- /usr/bin/ping -c 1 -W 3 {}", cx.node.ip)).context("the node")?;
-    k.ok(&format!("exec asker -- /usr/bin/ping -c 1 -W 3 {outside}")).context("the outside, which has no route back to pods")?;
+    k.ok(&format!("exec asker -- /usr/bin/ping -c 1 -W 3 {outside}"))
+        .context("the outside, which has no route back to pods")?;
     let other = k.path("get pods -l app=web", "{.items[0].status.podIP}")?;
     k.ok(&format!("exec asker -- /usr/bin/ping -c 1 -W 3 {other}")).context("another pod")?;
     fetch(k, &format!("http://{other}:8080/"))?;
