@@ -36,8 +36,10 @@ impl Default for Limits {
 pub struct Parsed {
     /// The tree. Of keys that stand twice the last one won.
     pub value: Value,
-    /// Paths of keys that stand twice (`spec.ports[0].name`), at most [`Parsed::MAX_DUPLICATES`].
+    /// Paths of keys that stand twice in JSON (`spec.ports[0].name`), at most [`Parsed::MAX_DUPLICATES`].
     pub duplicates: Vec<String>,
+    /// What upstream's reader of YAML says of them instead (`line 4: key "data" already set in map`), as many.
+    pub duplicate_lines: Vec<String>,
 }
 
 impl Parsed {
@@ -47,7 +49,7 @@ impl Parsed {
 
 impl From<Value> for Parsed {
     fn from(value: Value) -> Self {
-        Self { value, duplicates: Vec::new() }
+        Self { value, ..Self::default() }
     }
 }
 

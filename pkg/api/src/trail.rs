@@ -48,7 +48,7 @@ pub(crate) const MAX_PATHS: usize = 100;
 pub(crate) const MAX_TEXT: usize = 64 << 10;
 
 /// Adds a place to those that a message names.
-pub(crate) fn note(paths: &mut Vec<String>, here: &Trail<'_>) {
+pub(crate) fn note(paths: &mut Vec<String>, here: &impl fmt::Display) {
     if paths.len() < MAX_PATHS && paths.iter().map(String::len).sum::<usize>() < MAX_TEXT {
         paths.push(here.to_string());
     }

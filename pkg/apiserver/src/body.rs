@@ -9,6 +9,7 @@ use knarr_api::{
     default,
     json::{Limits, Parsed},
     schema::Schema,
+    yaml,
 };
 use knarr_client::{PatchKind, Request, Verb};
 
@@ -61,7 +62,7 @@ pub(crate) async fn read_into(
             // Apply patches are YAML, of which JSON is a part.
             let format = if kind == PatchKind::Apply { Format::Yaml } else { Format::Json };
             let decoded = codec::decode(format, &bytes, codec::builtin)?;
-            let warnings = duplicates(&decoded.duplicates, &request.options.field_validation)?;
+            let warnings = duplicates(&decoded, &request.options.field_validation)?;
             request.body = Some(decoded.value);
             Ok(warnings)
         }
@@ -77,10 +78,16 @@ pub(crate) async fn read_into(
 }
 
 /// Keys that stand twice in a patch: what is unknown there, only the registry can tell.
-fn duplicates(paths: &[String], word: &str) -> Result<Vec<String>, Status> {
-    let issues: Vec<String> = paths.iter().map(|path| format!("duplicate field {path:?}")).collect();
+fn duplicates(parsed: &Parsed, word: &str) -> Result<Vec<String>, Status> {
+    let lines = &parsed.duplicate_lines;
+    let paths = parsed.duplicates.iter().map(|path| format!("duplicate field {path:?}"));
+    let issues: Vec<String> = lines.iter().cloned().chain(paths).collect();
     match validation(word) {
         _ if issues.is_empty() => Ok(Vec::new()),
+        Validation::Strict if !lines.is_empty() => Err(Status::bad_request(format!(
+            "error strict decoding YAML: error converting YAML to JSON: {}",
+            yaml::strict_error(lines)
+        ))),
         Validation::Strict => Err(Status::bad_request(decode::Error::Strict(issues).to_string())),
         Validation::Warn => Ok(issues),
         Validation::Ignore => Ok(Vec::new()),
@@ -150,9 +157,8 @@ fn object(
                     true => Some(schema.clone()),
                     false => codec::builtin(version, kind),
                 };
-                let tree = codec::decode(format, bytes, own)?;
-                head(&tree.value, wanted)?;
-                let parsed = Parsed { value: tree.value, duplicates: tree.duplicates };
+                let parsed = codec::decode(format, bytes, own)?;
+                head(&parsed.value, wanted)?;
                 decode::normalise(schema.ty(), parsed, validation).map_err(refuse)?
             }
         },

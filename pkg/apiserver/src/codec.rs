@@ -10,15 +10,6 @@ use knarr_api::{
 
 use crate::negotiate::Format;
 
-/// A decoded body.
-#[derive(Debug)]
-pub(crate) struct Decoded {
-    /// The tree, with `apiVersion` and `kind`.
-    pub(crate) value: Value,
-    /// Paths of keys that stood twice.
-    pub(crate) duplicates: Vec<String>,
-}
-
 /// The largest body, as upstream.
 pub(crate) const MAX_BODY: usize = 3 * 1024 * 1024;
 
@@ -31,14 +22,12 @@ pub(crate) fn decode(
     format: Format,
     body: &[u8],
     schema: impl Fn(&str, &str) -> Option<Schema>,
-) -> Result<Decoded, Status> {
-    let parsed = match format {
-        Format::Json => json::parse(body, &limits()).map_err(refuse)?,
-        Format::Yaml => yaml::parse(body, &limits()).map_err(refuse)?,
-        Format::Protobuf => return protobuf(body, schema),
-    };
-    let Parsed { value, duplicates } = parsed;
-    Ok(Decoded { value, duplicates })
+) -> Result<Parsed, Status> {
+    match format {
+        Format::Json => json::parse(body, &limits()).map_err(refuse),
+        Format::Yaml => yaml::parse(body, &limits()).map_err(refuse),
+        Format::Protobuf => protobuf(body, schema).map(Parsed::from),
+    }
 }
 
 fn refuse(error: json::Error) -> Status {
@@ -48,7 +37,7 @@ fn refuse(error: json::Error) -> Status {
     }
 }
 
-fn protobuf(body: &[u8], schema: impl Fn(&str, &str) -> Option<Schema>) -> Result<Decoded, Status> {
+fn protobuf(body: &[u8], schema: impl Fn(&str, &str) -> Option<Schema>) -> Result<Value, Status> {
     let envelope = Envelope::open(body).map_err(|e| Status::bad_request(e.to_string()))?;
     let (version, kind) = (envelope.api_version, envelope.kind);
     let schema = schema(version, kind).ok_or_else(|| {
@@ -58,7 +47,7 @@ fn protobuf(body: &[u8], schema: impl Fn(&str, &str) -> Option<Schema>) -> Resul
     let mut value = decoded.map_err(|e| Status::bad_request(e.to_string()))?;
     value.set(&["apiVersion"], version);
     value.set(&["kind"], kind);
-    Ok(Decoded { value, duplicates: Vec::new() })
+    Ok(value)
 }
 
 /// Splits `apps/v1`.

@@ -13,6 +13,7 @@ use crate::{
     chain::{Ask, Face, not_found},
     discovery::{self, AggregatedVersion, Catalogue},
     negotiate,
+    openapi::{Form, OpenApi},
     reply::{self, Body, Reply},
 };
 
@@ -33,6 +34,7 @@ pub(crate) async fn answer(face: &Arc<Face>, ask: &Ask, request: Request<Body>) 
         ["apis", group, version] => {
             discovery::resource_list(&Catalogue::new(set().iter()), group, version).map(reply::json)
         }
+        ["openapi", "v2"] => Some(swagger(face, ask, &request)),
         ["openapi", "v3"] => Some(reply::json(face.openapi.index(&set()))),
         ["openapi", "v3", rest @ ..] => openapi(face, ask, &request, &rest.join("/")),
         [".well-known", "openid-configuration"] => {
@@ -70,7 +72,7 @@ fn discovery(face: &Arc<Face>, ask: &Ask, request: &Request<Body>, core: bool) -
                 if let Some(version) = AggregatedVersion::asked(target) {
                     let document = discovery::aggregated(&catalogue, core, version);
                     let tag = Sha256::digest(&document).iter().map(|b| format!("{b:02X}")).collect::<String>();
-                    return vary(tagged(request, &tag, &version.media_type(), document));
+                    return vary(tagged(request, &tag, &version.media_type(), || document));
                 }
             }
         }
@@ -84,17 +86,27 @@ fn vary(mut reply: Reply) -> Reply {
 }
 
 /// A document with an `ETag`, or 304 if the client has it.
-fn tagged(request: &Request<Body>, tag: &str, media_type: &str, document: Vec<u8>) -> Reply {
+fn tagged(request: &Request<Body>, tag: &str, media_type: &str, document: impl FnOnce() -> Vec<u8>) -> Reply {
     let tag = format!("\"{tag}\"");
     let known = request.headers().get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let mut reply = match known.split(',').any(|k| k.trim().trim_start_matches("W/") == tag) {
         true => reply::reply(304, media_type, reply::full("")),
-        false => reply::reply(200, media_type, reply::full(document)),
+        false => reply::reply(200, media_type, reply::full(document())),
     };
     if let Ok(value) = HeaderValue::from_str(&tag) {
         reply.headers_mut().insert(header::ETAG, value);
     }
     reply
+}
+
+/// The document of OpenAPI v2, in the form the client likes best.
+fn swagger(face: &Arc<Face>, ask: &Ask, request: &Request<Body>) -> Reply {
+    let Some(form) = Form::asked(&ask.accept) else {
+        return reply::text(406, "only application/json and the protobuf of OpenAPI v2 are served");
+    };
+    let set = face.registry.resources();
+    let hash = face.openapi.swagger_hash(&set, form);
+    vary(tagged(request, &hash, form.media_type(), || OpenApi::swagger(&set, form)))
 }
 
 /// A document of OpenAPI v3. With the right hash in the URL it may be kept for ever; with a wrong one the client is
@@ -115,7 +127,7 @@ fn openapi(face: &Arc<Face>, ask: &Ask, request: &Request<Body>, path: &str) -> 
             Some(moved)
         }
         given => {
-            let mut reply = tagged(request, &hash, "application/json", document);
+            let mut reply = tagged(request, &hash, "application/json", || document);
             if given.is_some() {
                 let for_ever = HeaderValue::from_static("public, immutable");
                 reply.headers_mut().insert(header::CACHE_CONTROL, for_ever);
@@ -174,7 +186,8 @@ fn roots(catalogue: &Catalogue<'_>) -> Vec<u8> {
         paths.extend(group.versions.iter().map(|v| format!("{root}/{}", v.name)));
         paths.push(root);
     }
-    let more = ["/healthz", "/livez", "/metrics", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"];
+    let more =
+        ["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"];
     paths.extend(more.map(str::to_owned));
     paths.sort();
     paths.dedup();

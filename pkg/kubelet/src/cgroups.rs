@@ -8,9 +8,14 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use knarr_cri::v1::LinuxContainerResources;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 use crate::pod::Qos;
 
@@ -136,7 +141,8 @@ impl Cgroups {
         Ok(())
     }
 
-    /// Removes the pod's cgroup, in whichever class. Blocks. Processes left in it are an error.
+    /// Removes the pod's cgroup, in whichever class. Blocks. Call it when the pod's containers are gone: processes that
+    /// outlived them (a runtime killed in the middle of an exec leaves such) are killed.
     ///
     /// # Errors
     /// Something is still inside.
@@ -252,6 +258,9 @@ fn delegate(tree: &Path, group: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// How often processes in a cgroup are killed before it is given up for now.
+const KILLS: u32 = 10;
+
 fn remove_tree(dir: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -263,9 +272,23 @@ fn remove_tree(dir: &Path) -> io::Result<()> {
             remove_tree(&entry.path())?;
         }
     }
-    match fs::remove_dir(dir) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => named(dir, other),
+    for _ in 0..KILLS {
+        match fs::remove_dir(dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::ResourceBusy => kill_all(dir),
+            other => return named(dir, other),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    named(dir, fs::remove_dir(dir))
+}
+
+/// Kills every process in a cgroup.
+fn kill_all(dir: &Path) {
+    let processes = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    for pid in processes.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 1) {
+        tracing::warn!(pid, cgroup = %dir.display(), "a process outlived its containers");
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
 }
 

@@ -73,7 +73,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("cpu.idle.containerd", "%", "  containerd beside it"),
     row("wakeups.idle", "/s", "wake-ups of knarr, idle").budget(AtMost(20.0)),
     row("writes.idle", "KiB/s", "disk writes of knarr, idle").upstream(19.0).budget(AtMost(0.1)),
-    row("disk.fdatasync", "ms", "fdatasync of 4 KiB here, p50"),
+    row("disk.fdatasync", "ms", "fdatasync of 4 KiB here, p10"),
     row("create.1.ms", "ms", "create ConfigMap, 1 client, p50").budget(AtMostOf("disk.fdatasync", 1.0, 0.25)),
     row("create.1", "/s", "create ConfigMap, 1 client").upstream(278.0),
     row("create.16", "/s", "create ConfigMap, 16 clients")

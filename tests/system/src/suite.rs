@@ -262,7 +262,8 @@ fn own(env: &Env, body: fn(&Env, &Node) -> Result<()>) -> Result<()> {
         body(env, &node)
     });
     if result.is_err() {
-        env.logs.borrow_mut().push(node.tails(Mark::default()));
+        let seen = node.kubectl("default").ok("get pods,events -A -o wide").unwrap_or_default();
+        env.logs.borrow_mut().push(format!("{seen}{}", node.tails(Mark::default())));
     }
     // What is left after a failure is told too, but the failure comes first.
     let end = node.finish().context("taking the node away");

@@ -11,33 +11,40 @@ use crate::{
     proto::union::{self, Union},
     schema::{Node, Type},
     trail::{Trail, note},
+    yaml,
 };
 
 /// Brings a parsed document to canonical form (see the [module](super)).
 ///
-/// Under [`Validation::Strict`] and [`Validation::Warn`] unknown members come first, sorted by path, then duplicates;
+/// Under [`Validation::Strict`] and [`Validation::Warn`] unknown members come first, sorted by path, then duplicates (those of
+/// YAML before both);
 /// [`super::document`] puts them in the order of the document.
 ///
 /// # Errors
 /// A value has another type than its member, or `Strict` found something.
 pub fn normalise(ty: Type<'_>, parsed: impl Into<Parsed>, validation: Validation) -> Result<Decoded, Error> {
-    let Parsed { mut value, duplicates } = parsed.into();
+    let Parsed { mut value, duplicates, duplicate_lines } = parsed.into();
     let mut walk = Walk { unknown: Vec::new() };
     walk.node(ty, &mut value, &Trail::Root, None)?;
-    let issues = || {
+    let issues = |lines: Vec<String>| {
         let unknown = walk.unknown.iter().map(|path| format!("unknown field {path:?}"));
         let duplicates = duplicates.iter().map(|path| format!("duplicate field {path:?}"));
-        unknown.chain(duplicates).take(MAX_ISSUES).collect::<Vec<_>>()
+        lines.into_iter().chain(unknown).chain(duplicates).take(MAX_ISSUES).collect::<Vec<_>>()
     };
     let warnings = match validation {
         Validation::Ignore => Vec::new(),
-        Validation::Warn => issues(),
-        Validation::Strict => match issues() {
+        Validation::Warn => issues(duplicate_lines),
+        Validation::Strict => match issues(yaml_error(&duplicate_lines)) {
             none if none.is_empty() => none,
             some => return Err(Error::Strict(some)),
         },
     };
     Ok(Decoded { value, warnings })
+}
+
+/// Strictness reports the lines of YAML as one error.
+fn yaml_error(lines: &[String]) -> Vec<String> {
+    if lines.is_empty() { Vec::new() } else { vec![yaml::strict_error(lines)] }
 }
 
 struct Walk {

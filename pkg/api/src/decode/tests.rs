@@ -118,6 +118,23 @@ fn unknown_and_duplicate_members_in_document_order() {
 }
 
 #[test]
+fn duplicate_lines_of_yaml_are_one_error_and_many_warnings() {
+    let schema = testing::schema("Pod");
+    let text = "zzz: 1\nmetadata: {labels: {x: a, x: b}}\nspec: {}\nspec: {}\n";
+    let parsed = crate::yaml::parse(text.as_bytes(), &Limits::default()).unwrap();
+    let read = |validation| normalise(schema.ty(), parsed.clone(), validation);
+    expect![[r#"
+        strict decoding error: yaml: unmarshal errors:
+          line 2: key "x" already set in map
+          line 4: key "spec" already set in map, unknown field "zzz""#]]
+    .assert_eq(&read(Validation::Strict).unwrap_err().to_string());
+    let warnings =
+        ["line 2: key \"x\" already set in map", "line 4: key \"spec\" already set in map", "unknown field \"zzz\""];
+    assert_eq!(read(Validation::Warn).unwrap().warnings, warnings);
+    assert!(read(Validation::Ignore).unwrap().warnings.is_empty());
+}
+
+#[test]
 fn wrong_types_are_worded_as_go_words_them() {
     check("Pod", "[]", expect!["json: cannot unmarshal array into Go value of type v1.Pod"]);
     check(

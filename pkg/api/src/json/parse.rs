@@ -19,7 +19,7 @@ pub fn parse(input: &[u8], limits: &Limits) -> Result<Parsed, Error> {
     let mut duplicates = Vec::new();
     let mut parser = Parser { lex: Lexer::new(&text), depth: limits.depth, duplicates: &mut duplicates, trace: None };
     let value = parser.document()?;
-    Ok(Parsed { value, duplicates })
+    Ok(Parsed { duplicates, ..value.into() })
 }
 
 /// Puts paths of members of a document in the order in which the document has them.

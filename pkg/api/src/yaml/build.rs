@@ -1,6 +1,6 @@
 //! Events → tree.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
@@ -8,7 +8,7 @@ use super::resolve;
 use crate::{
     Map, Str, Value,
     json::{Error, Limits, Parsed},
-    trail::{Trail, note},
+    trail::note,
 };
 
 /// Reads the first document of a text; one that is empty is `null`. What follows it is not looked at, as upstream's
@@ -42,7 +42,8 @@ fn read(input: &[u8], limits: &Limits, documents: usize) -> Result<Vec<Parsed>, 
         depth: limits.depth,
         budget: limits.bytes,
         limit: limits.bytes,
-        duplicates: Vec::new(),
+        duplicate_lines: Vec::new(),
+        line: 0,
     };
     let mut out = Vec::new();
     while out.len() < documents {
@@ -50,8 +51,8 @@ fn read(input: &[u8], limits: &Limits, documents: usize) -> Result<Vec<Parsed>, 
             Event::StreamEnd => break,
             Event::DocumentStart(_) => {
                 let event = reader.next()?;
-                let value = reader.value(event, Trail::Root)?;
-                out.push(Parsed { value, duplicates: std::mem::take(&mut reader.duplicates) });
+                let value = reader.value(event)?;
+                out.push(Parsed { duplicate_lines: std::mem::take(&mut reader.duplicate_lines), ..value.into() });
                 reader.anchors.clear();
             }
             _ => {}
@@ -69,23 +70,28 @@ struct Reader<'a> {
     /// Bytes of tree that aliases may still bring.
     budget: usize,
     limit: usize,
-    duplicates: Vec<String>,
+    duplicate_lines: Vec<String>,
+    /// Where the last event began.
+    line: usize,
 }
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<Event<'a>, Error> {
         match self.events.next_event() {
-            Some(Ok((event, _))) => Ok(event),
+            Some(Ok((event, span))) => {
+                self.line = span.start.line();
+                Ok(event)
+            }
             Some(Err(e)) => Err(scan_error(&e)),
             None => Ok(Event::StreamEnd),
         }
     }
 
-    fn value(&mut self, event: Event<'a>, trail: Trail<'_>) -> Result<Value, Error> {
+    fn value(&mut self, event: Event<'a>) -> Result<Value, Error> {
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => (scalar(&text, style, tag.as_deref())?, anchor),
-            Event::SequenceStart(anchor, _) => (self.nested(|r| r.sequence(trail))?, anchor),
-            Event::MappingStart(anchor, _) => (self.nested(|r| r.mapping(trail))?, anchor),
+            Event::SequenceStart(anchor, _) => (self.nested(Self::sequence)?, anchor),
+            Event::MappingStart(anchor, _) => (self.nested(Self::mapping)?, anchor),
             Event::Alias(id) => return self.alias(id),
             _ => return Err(Error::syntax("yaml: unexpected end of document")),
         };
@@ -121,36 +127,44 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    fn sequence(&mut self, trail: Trail<'_>) -> Result<Value, Error> {
+    fn sequence(&mut self) -> Result<Value, Error> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
                 Event::SequenceEnd => return Ok(Value::Array(items)),
-                event => items.push(self.value(event, Trail::Index(&trail, items.len()))?),
+                event => items.push(self.value(event)?),
             }
         }
     }
 
-    fn mapping(&mut self, trail: Trail<'_>) -> Result<Value, Error> {
+    fn mapping(&mut self) -> Result<Value, Error> {
         let mut entries: Vec<(Str, Value)> = Vec::new();
         let mut merged: Vec<Value> = Vec::new();
+        let mut seen = HashSet::new();
         loop {
             let event = self.next()?;
             if matches!(event, Event::MappingEnd) {
                 break;
             }
             let merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, _) if text == "<<");
-            let key = resolve::key(self.value(event, Trail::Root)?)?;
+            let key = self.value(event)?;
+            // As YAML has it: the number 1 and the string "1" become one key, but do not stand twice.
+            let quoted = matches!(key, Value::String(_));
+            let key = resolve::key(key)?;
+            let shown = if quoted { format!("{:?}", &*key) } else { key.to_string() };
             let event = self.next()?;
-            let value = self.value(event, Trail::Key(&trail, &key))?;
+            let line = self.line;
+            let value = self.value(event)?;
             if merge {
                 merged.push(value);
             } else {
+                if let Some(shown) = seen.replace(shown) {
+                    note(&mut self.duplicate_lines, &format_args!("line {line}: key {shown} already set in map"));
+                }
                 entries.push((key, value));
             }
         }
-        let duplicates = &mut self.duplicates;
-        let mut map = Map::from_entries(entries, |key| note(duplicates, &Trail::Key(&trail, key)));
+        let mut map = Map::from_entries(entries, |_| {});
         for value in merged {
             merge_into(&mut map, value)?;
         }

@@ -85,7 +85,24 @@ fn anchors_and_merges_are_resolved_within_bounds() {
 fn duplicates_are_reported() {
     let parsed = parse(b"a: 1\nspec:\n- b: 1\n  b: 2\na: 2\n", &Limits::default()).unwrap();
     assert_eq!(parsed.value, value!({ "a": 2, "spec": [{ "b": 2 }] }));
-    assert_eq!(parsed.duplicates, ["spec[0].b", "a"]);
+    let table: &[(&str, &[&str])] = &[
+        (
+            "a: 1\nspec:\n- b: 1\n  b: 2\na: 2\n",
+            &["line 4: key \"b\" already set in map", "line 5: key \"a\" already set in map"],
+        ),
+        ("# head\na: {b: 1, b: 2}\n", &["line 2: key \"b\" already set in map"]),
+        // The line is that of the value.
+        ("a:\n  b: 1\na:\n  b: 2\n", &["line 4: key \"a\" already set in map"]),
+        ("a:\na:\nb: 1\n", &["line 2: key \"a\" already set in map"]),
+        ("1: x\n1: y\n", &["line 2: key 1 already set in map"]),
+        ("1: x\n\"1\": y\n", &[]),
+        ("a: &x {p: 1}\nb:\n  <<: *x\n  p: 2\n", &[]),
+    ];
+    for (text, want) in table {
+        let parsed = parse(text.as_bytes(), &Limits::default()).unwrap();
+        assert!(parsed.duplicates.is_empty());
+        assert_eq!(parsed.duplicate_lines, *want, "{text}");
+    }
 }
 
 #[test]

@@ -4,10 +4,11 @@
 //! the hash stands. Documents are built when they are asked for and not kept: a client asks once per hash, and a few
 //! milliseconds of work are cheaper than megabytes held. Only the hashes stay.
 //!
-//! `/openapi/v2` is not served yet (404): kubectl then lives on v3.
+//! `/openapi/v2` says the same in one document of the older form; see [`v2`].
 
 mod components;
 mod paths;
+mod v2;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,6 +16,7 @@ use knarr_api::{Value, value};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use self::v2::Form;
 use crate::{
     codec,
     discovery::{Catalogue, Version},
@@ -53,6 +55,21 @@ impl OpenApi {
         let document = build(group, catalogue.version(group, version)?);
         let hash = self.hashes(set).remove(path)?;
         Some((document, hash))
+    }
+
+    /// The whole as Swagger 2.0.
+    pub(crate) fn swagger(set: &Arc<ResourceSet>, form: Form) -> Vec<u8> {
+        v2::build(&Catalogue::new(set.iter()), form)
+    }
+
+    /// What tells two documents of [`OpenApi::swagger`] apart. They are made of what v3 says, so its hashes tell,
+    /// and a client that has the document costs no second making of it.
+    pub(crate) fn swagger_hash(&self, set: &Arc<ResourceSet>, form: Form) -> String {
+        let mut text = format!("{} {}", crate::VERSION, form.media_type());
+        for (path, of_document) in self.hashes(set) {
+            text.extend([" ", &path, " ", &of_document]);
+        }
+        hash(text.as_bytes())
     }
 
     fn hashes(&self, set: &Arc<ResourceSet>) -> Hashes {

@@ -41,6 +41,7 @@ impl Registry {
                         .map_err(|e| unfit(&document, &e))?;
                 warnings = noted;
                 to_storage(target, &mut tree);
+                write.settle_place(&mut tree, name)?;
                 Ok((tree, ownership::By::Update))
             })
             .await?;
@@ -60,28 +61,25 @@ impl Registry {
                 config.set(&[key], wanted);
             }
         }
-        write.settle_namespace(&mut config)?;
         let uid = config.str_at(&["metadata", "uid"]).to_owned();
         let config = config;
         if self.stored(write, name).is_none() && target.sub.is_none() {
-            if metadata::name(&config) != name {
-                let given = metadata::name(&config);
-                let why = format!("the name of the object ({given}) does not match the name on the URL ({name})");
-                return Err(Status::bad_request(why));
-            }
             if !uid.is_empty() {
                 let why =
                     format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
                 return Err(target.conflict(name, &why));
             }
             let new = ownership::applied(write, None, &config)?;
-            let new = self.defaulted(target, new)?;
+            let mut new = self.defaulted(target, new)?;
+            write.settle_place(&mut new, name)?;
             return self.create_tree(write, new, ownership::By::Apply).await;
         }
         self.change(write, name, |old| {
-            same_uid(target, name, &uid, old)?;
             let new = ownership::applied(write, Some(&old.tree), &config)?;
-            Ok((self.defaulted(target, new)?, ownership::By::Apply))
+            let mut new = self.defaulted(target, new)?;
+            write.settle_place(&mut new, name)?;
+            same_uid(target, name, &uid, old)?;
+            Ok((new, ownership::By::Apply))
         })
         .await
     }

@@ -28,9 +28,8 @@ impl Registry {
         let mut body = request.body.take().ok_or_else(|| Status::bad_request("the request has no body"))?;
         let write = Write { caller, target, request: &request, now: self.now() };
         let name = required_name(&request)?;
-        check_name(&write, &body, name)?;
         to_storage(target, &mut body);
-        write.settle_namespace(&mut body)?;
+        write.settle_place(&mut body, name)?;
         let named_revision = !body.str_at(&["metadata", "resourceVersion"]).is_empty();
         let uid = body.str_at(&["metadata", "uid"]).to_owned();
         if self.stored(&write, name).is_none() && target.entry.resource.create_on_update && target.sub.is_none() {
@@ -152,21 +151,6 @@ impl Registry {
         let object = objects.into_iter().next().ok_or_else(|| Status::internal("the store answered no object"))?;
         Ok(write.answer(object, false, Some(&new))?)
     }
-}
-
-fn check_name(write: &Write<'_>, body: &Value, name: &str) -> Result<(), Status> {
-    let given = metadata::name(body);
-    if given != name {
-        let why = format!("the name of the object ({given}) does not match the name on the URL ({name})");
-        return Err(Status::bad_request(why));
-    }
-    let (given, wanted) = (body.str_at(&["metadata", "namespace"]), write.namespace());
-    if !wanted.is_empty() && !given.is_empty() && given != wanted {
-        let why =
-            format!("the namespace of the object ({given}) does not match the namespace on the request ({wanted})");
-        return Err(Status::bad_request(why));
-    }
-    Ok(())
 }
 
 /// A body with a UID means that object and no later one of its name.

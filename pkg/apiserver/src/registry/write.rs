@@ -97,6 +97,17 @@ impl<'a> Write<'a> {
         Ok(())
     }
 
+    /// Holds a changed object against the URL: it is to stay where it is and to keep its name.
+    pub(super) fn settle_place(&self, object: &mut Value, name: &str) -> Result<(), Status> {
+        self.settle_namespace(object)?;
+        let why = match metadata::name(object) {
+            given if given == name => return Ok(()),
+            "" => format!("the name of the object ({name} based on URL) was undeterminable: name must be provided"),
+            given => format!("the name of the object ({given}) does not match the name on the URL ({name})"),
+        };
+        Err(Status::bad_request(why))
+    }
+
     /// What is wrong with the object whatever it was before.
     pub(super) fn check(&self, object: &Value) -> Errors {
         let resource = &self.target.entry.resource;

@@ -37,7 +37,21 @@ async fn open_api() {
     let moved = world.ask("GET /openapi/v3/apis/apps/v1?hash=old", &[], "").await;
     assert_eq!((moved.code, moved.header("location")), (301, url.as_str()));
     assert_eq!(world.ask("GET /openapi/v3/apis/none/v1", &[], "").await.code, 404);
-    assert_eq!(world.ask("GET /openapi/v2", &[], "").await.code, 404);
+}
+
+#[tokio::test]
+async fn open_api_v2() {
+    let world = World::new().await;
+    let json = world.ask("GET /openapi/v2", &[], "").await;
+    assert_eq!(json.header("content-type"), "application/json");
+    assert!(json.json()["definitions"]["io.k8s.api.apps.v1.Deployment"].is_object());
+    let accept = [("accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")];
+    let protobuf = world.ask("GET /openapi/v2", &accept, "").await;
+    assert_eq!(protobuf.header("content-type"), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+    assert_ne!(protobuf.header("etag"), json.header("etag"));
+    let known = [accept[0], ("if-none-match", protobuf.header("etag"))];
+    assert_eq!(world.ask("GET /openapi/v2", &known, "").await.code, 304);
+    assert_eq!(world.ask("GET /openapi/v2", &[("accept", "text/html")], "").await.code, 406);
 }
 
 #[tokio::test]

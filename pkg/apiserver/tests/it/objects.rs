@@ -124,6 +124,33 @@ async fn unknown_fields_are_warned_of() {
 }
 
 #[tokio::test]
+async fn yaml_tells_of_doubled_keys_by_line() {
+    let world = World::new().await;
+    let text = "metadata: {name: c}\ndata: {a: b}\ndata: {c: d}\nx: 1\n";
+    let yaml = [("content-type", "application/yaml")];
+    let strict = world.ask(&format!("{MAPS}?fieldValidation=Strict"), &yaml, text).await;
+    expect![[r#"
+        400 ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:
+          line 3: key "data" already set in map, unknown field "x""#]]
+    .assert_eq(&strict.refusal());
+    let made = world.ask(MAPS, &yaml, text).await;
+    let warnings: Vec<_> = made.headers.get_all("warning").iter().map(|v| v.to_str().unwrap()).collect();
+    assert_eq!(made.code, 201);
+    assert_eq!(warnings, [r#"299 - "line 3: key \"data\" already set in map""#, r#"299 - "unknown field \"x\"""#]);
+
+    let apply = "PATCH /api/v1/namespaces/default/configmaps/d?fieldManager=m";
+    let media = [("content-type", "application/apply-patch+yaml")];
+    let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: d}\ndata: {a: b, a: c}\n";
+    let strict = world.ask(&format!("{apply}&fieldValidation=Strict"), &media, text).await;
+    expect![[r#"
+        400 error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:
+          line 4: key "a" already set in map"#]]
+    .assert_eq(&strict.refusal());
+    let made = world.ask(apply, &media, text).await;
+    assert_eq!((made.code, made.header("warning")), (201, r#"299 - "line 4: key \"a\" already set in map""#));
+}
+
+#[tokio::test]
 async fn views() {
     let world = World::new().await;
     world.make(MAPS, r#"{"metadata":{"name":"a","labels":{"x":"y"}},"data":{"k":"v"}}"#).await;

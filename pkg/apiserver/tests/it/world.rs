@@ -94,7 +94,7 @@ impl World {
         accounts.bind(api.clone());
         let tasks = Tasks::new(&stop);
         authority.follow(&api, &tasks);
-        let endpoint = bootstrap::Endpoint { address: std::net::Ipv4Addr::LOCALHOST.into(), port: 6443 };
+        let endpoint = bootstrap::Endpoint { address: [192, 0, 2, 1].into(), port: 6443 };
         bootstrap::run(&registry, &endpoint).await.unwrap();
         authz::defaults::ensure(&*api).await.unwrap();
         authority.rbac().synced().await;

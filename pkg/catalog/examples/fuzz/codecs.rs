@@ -149,7 +149,7 @@ pub(crate) fn canonical(input: &[u8]) -> Option<(&'static Schema, Value)> {
 
 /// Leaves what goes over the wire upstream: empty lists and maps are nothing there, and kind and version of an object
 /// inside another (a claim's template) are not in its message.
-fn as_on_the_wire(value: &mut Value) {
+pub(crate) fn as_on_the_wire(value: &mut Value) {
     match value {
         Value::Object(map) => map.retain(|name, inner| {
             as_on_the_wire(inner);

@@ -47,6 +47,8 @@ pub(crate) fn write(input: &[u8]) {
             to_storage(&mut there);
             // Other objects are refused before they are stored.
             if errors.is_empty() {
+                let mut object = object.clone();
+                [&mut there, &mut object].into_iter().for_each(codecs::as_on_the_wire);
                 assert_eq!(there, object, "conversions lose nothing");
             }
         }

@@ -101,10 +101,11 @@ fn fuzz(target: &Target, random: &mut Random, time: Duration) -> Result<u64, Vec
                 return Err(input);
             }
             let took = start.elapsed();
-            slowest = slowest.max(took);
             if !in_time(target, &input, took) {
                 return Err(input);
             }
+            // Longer than that was a pause of the process.
+            slowest = slowest.max(took.min(TOO_LONG));
             // Mutants of mutants wander far: fresh inputs keep coming.
             match random.below(32) {
                 0 => pool[random.below(POOL)] = input,

@@ -1,5 +1,7 @@
 //! Patches: an input is a list of a document and a patch of it.
 
+use std::collections::BTreeSet;
+
 use knarr_api::{
     Value, decode,
     decode::Validation,
@@ -151,14 +153,27 @@ pub(crate) fn strategic(input: &[u8]) {
         }
         assert!(count(&doc) <= given, "a merge makes nothing up");
         acceptable(&doc);
-        // Elements of one name in a patch are added one by one, and merged with each other the second time.
-        if !directs(&patch) && patch::strategic(schema.ty(), &mut doc, &patch).is_ok() {
+        // What a new list brings is added as it is, and merged with itself the second time.
+        if !directs(&patch) && !twins(&patch) && patch::strategic(schema.ty(), &mut doc, &patch).is_ok() {
             let twice = doc.clone();
             // Members that the type does not have are added, but cannot be merged.
             if patch::strategic(schema.ty(), &mut doc, &patch).is_ok() {
                 assert_eq!(doc, twice, "a third merge changes nothing");
             }
         }
+    }
+}
+
+/// Whether a patch may have elements of one name in a list. Which member is the name is the type's knowledge: any may be.
+fn twins(patch: &Value) -> bool {
+    match patch {
+        Value::Array(items) => {
+            let mut members = items.iter().filter_map(Value::as_object).flat_map(|map| map.iter());
+            let mut seen = BTreeSet::new();
+            !members.all(|(name, value)| seen.insert((name, print(value)))) || items.iter().any(twins)
+        }
+        Value::Object(map) => map.iter().any(|(_, item)| twins(item)),
+        _ => false,
     }
 }
 

@@ -13,6 +13,7 @@
 mod config;
 mod process;
 mod record;
+mod shims;
 mod shutdown;
 
 use std::{io, path::PathBuf, time::Duration};
@@ -22,6 +23,7 @@ use knarr_daemon::{Backoff, Stop, Tasks};
 use process::Process;
 pub use process::may_lower_oom_score;
 use record::{Finding, Record};
+use shims::Shims;
 pub use shutdown::{Leave, ShutdownError, shutdown};
 use tokio::{sync::watch, time::Instant};
 
@@ -181,6 +183,7 @@ async fn stop_other(pid: u32, why: &str) {
 
 /// Starts one and waits until it answers.
 async fn start(settings: &Settings, hash: &str) -> Result<Process, StartError> {
+    let before = Shims::of(&settings.socket());
     let mut process =
         Process::start(settings).map_err(|source| StartError::Start { binary: settings.binary.clone(), source })?;
     let record = Record { pid: process.pid(), start_time: process.start_time(), hash: hash.to_owned() };
@@ -190,7 +193,10 @@ async fn start(settings: &Settings, hash: &str) -> Result<Process, StartError> {
     tokio::select! {
         how = process.exited() => Err(StartError::Ended { how, log }),
         answer = answers(settings, ANSWER) => match answer {
-            Ok(()) => Ok(process),
+            Ok(()) => {
+                before.end_forgotten().await;
+                Ok(process)
+            }
             Err(source) => {
                 process.stop(END).await;
                 Err(StartError::Silent { log, source })

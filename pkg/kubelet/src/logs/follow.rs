@@ -4,14 +4,10 @@ use std::{
     io,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::Path,
-    time::Duration,
 };
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::{fs::File, net::unix::pipe::Receiver};
-
-/// However quiet the file is, so often somebody looks whether the container still runs.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Waits for changes beside one file.
 ///
@@ -32,18 +28,13 @@ impl Follower {
         Ok(Self(Receiver::from_owned_fd_unchecked(OwnedFd::from(inotify))?))
     }
 
-    /// Waits until something happened in the directory, or for a while.
+    /// Waits until something happened in the directory.
     pub(super) async fn changed(&mut self) -> io::Result<()> {
-        match tokio::time::timeout(PATIENCE, self.0.readable()).await {
-            Err(_) => Ok(()),
-            Ok(ready) => {
-                ready?;
-                // What it was does not matter; reading empties the queue.
-                let mut events = [0; 4096];
-                while self.0.try_read(&mut events).is_ok_and(|n| n > 0) {}
-                Ok(())
-            }
-        }
+        self.0.readable().await?;
+        // What it was does not matter; reading empties the queue.
+        let mut events = [0; 4096];
+        while self.0.try_read(&mut events).is_ok_and(|n| n > 0) {}
+        Ok(())
     }
 
     /// The new file, if the one at `path` is no longer the one that is open.

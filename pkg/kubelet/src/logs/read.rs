@@ -1,6 +1,6 @@
 //! Reading a log to its end, and on while it grows.
 
-use std::{io, path::Path};
+use std::{io, path::Path, pin::pin};
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
@@ -74,12 +74,12 @@ impl Render {
     }
 }
 
-/// Streams the log at `path`. `running` tells whether more may come.
+/// Streams the log at `path`; following, until `ended` says that no more will come, and all that came is read.
 pub(crate) async fn stream(
     path: &Path,
     options: LogOptions,
     sink: &mut impl Sink,
-    running: impl Fn() -> bool + Send,
+    ended: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let mut render = Render { left: options.limit, continues: false, options };
     if render.left == Some(0) {
@@ -92,8 +92,9 @@ pub(crate) async fn stream(
         file.seek(io::SeekFrom::Start(start)).await?;
     }
     let mut pending = BytesMut::new();
+    let mut ended = pin!(ended);
+    let mut over = false;
     loop {
-        let alive = running();
         if !drain(&mut file, &mut pending, &mut render, sink).await? {
             return Ok(());
         }
@@ -106,11 +107,15 @@ pub(crate) async fn stream(
             file = next;
             continue;
         }
-        // Asked before the last read: what ended before it is all read now.
-        if !alive {
+        // It was over before the last read: all is read now.
+        if over {
             break;
         }
-        follower.changed().await?;
+        tokio::select! {
+            biased;
+            () = &mut ended => over = true,
+            changed = follower.changed() => changed?,
+        }
     }
     if !pending.is_empty() {
         let mut out = BytesMut::new();
@@ -201,7 +206,7 @@ mod tests {
         let path = dir.path().join("0.log");
         std::fs::write(&path, LOG).unwrap();
         let mut out = Text(String::new());
-        stream(&path, options, &mut out, || false).await.unwrap();
+        stream(&path, options, &mut out, std::future::ready(())).await.unwrap();
         assert_eq!(out.0, want);
     }
 
@@ -248,7 +253,22 @@ mod tests {
         }
         let mut sink = Writer(path.clone(), String::new());
         let options = LogOptions { follow: true, ..LogOptions::default() };
-        stream(&path, options, &mut sink, || true).await.unwrap();
+        stream(&path, options, &mut sink, std::future::pending()).await.unwrap();
         assert_eq!(sink.1, "one\ntwo\nthree\n");
+    }
+
+    #[tokio::test]
+    async fn following_ends_with_the_container_after_its_last_words() {
+        let dir = crate::testutil::TempDir::new("last");
+        let path = dir.path().join("0.log");
+        std::fs::write(&path, "").unwrap();
+        let ended = async {
+            tokio::task::yield_now().await;
+            std::fs::write(&path, LOG).unwrap();
+        };
+        let mut out = Text(String::new());
+        let options = LogOptions { follow: true, ..LogOptions::default() };
+        stream(&path, options, &mut out, ended).await.unwrap();
+        assert_eq!(out.0, "one\ntwo\nthree\n");
     }
 }

@@ -38,16 +38,15 @@ pub(super) async fn logs(
     let (id, path) = choose(&handle, &handle.seen(), container, options.previous)?;
     let (mut writer, body) = piped();
     let watcher = writer.watcher();
-    let uid = pod::uid(&handle.pod()).to_owned();
-    let registry = registry.clone();
+    let mut sights = handle.sights();
     let started = crowd.try_spawn(|stop| async move {
-        let running = || {
-            registry
-                .get(&uid)
-                .is_some_and(|h| h.seen().containers.iter().any(|c| c.id == id && c.state == State::Running))
+        let running = |seen: &Observed| seen.containers.iter().any(|c| c.id == id && c.state == State::Running);
+        let ended = async {
+            // An error: the pod is forgotten, and with it its containers.
+            let _ = sights.wait_for(|seen| !running(seen)).await;
         };
         tokio::select! {
-            end = stream(&path, options, &mut writer, running) => if let Err(e) = end {
+            end = stream(&path, options, &mut writer, ended) => if let Err(e) = end {
                 tracing::debug!(path = %path.display(), error = %e, "log not read");
             },
             () = watcher.closed() => {}

@@ -14,7 +14,7 @@ pub(crate) use backoff::CrashBackoff;
 pub(crate) use hash::container_hash;
 pub(crate) use memory::{Ended, Failure, Health, Memory, StartError};
 pub(crate) use observe::{Container, Observed, Sandbox, State, annotations, labels};
-pub(crate) use plan::{Action, KillReason, Plan, plan};
+pub(crate) use plan::{Action, KillReason, MINIMUM, Plan, plan};
 pub(crate) use restart::should_restart;
 pub(crate) use {observe::state as container_state, plan::deadline};
 

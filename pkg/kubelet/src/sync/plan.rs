@@ -4,11 +4,14 @@
 //! after the other, sidecars among them start in order and keep running; application containers start when all of that
 //! is done; what ended is restarted by policy and back-off; what fails its liveness probe is killed first.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 
 use super::{CrashBackoff, Memory, Observed, State, container_hash, should_restart};
 use crate::pod::{self, Kind, Part};
+
+/// Even a pod that must end at once, or should have ended already, gets this long after being asked.
+pub(crate) const MINIMUM: i64 = 2;
 
 /// One step. Steps of a plan are done in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +41,10 @@ pub(crate) enum Action {
     },
     /// Stop everything within a grace period.
     Terminate {
-        /// Seconds.
+        /// Seconds the pod was given.
         grace: i64,
+        /// Seconds left of them: an attempt after a failure does not start from the beginning.
+        left: i64,
     },
     /// Everything has stopped: take down volumes and cgroups.
     Cleanup,
@@ -96,7 +101,7 @@ pub(crate) fn plan(pod: &Pod, seen: &Observed, memory: &Memory, now: Timestamp) 
         out.wake(at);
     }
     if must_end(pod, memory) || deadline.is_some_and(|at| at <= now) || all_done(pod, seen) {
-        end(pod, seen, memory, &mut out);
+        end(pod, seen, memory, now, &mut out);
         return out;
     }
     if let Some(e) = &memory.pod_error
@@ -135,16 +140,26 @@ fn must_end(pod: &Pod, memory: &Memory) -> bool {
     pod::is_deleting(pod) || memory.removed || memory.ended.is_some() || pod::is_terminal(pod)
 }
 
-fn end(pod: &Pod, seen: &Observed, memory: &Memory, out: &mut Plan) {
+fn end(pod: &Pod, seen: &Observed, memory: &Memory, now: Timestamp, out: &mut Plan) {
     out.wake_at = None;
     if !seen.is_stopped() {
         let ended = memory.ended.is_some() && !pod::is_deleting(pod);
-        out.actions.push(Action::Terminate { grace: if ended { pod::grace(pod).min(30) } else { pod::grace(pod) } });
+        let grace = if ended { pod::grace(pod).min(30) } else { pod::grace(pod) };
+        out.actions.push(Action::Terminate { grace, left: left(pod, grace, now) });
     } else if !memory.cleaned {
         out.actions.push(Action::Cleanup);
     } else if pod::is_deleting(pod) || memory.removed {
         out.actions.push(Action::Finish);
     }
+}
+
+/// What is left of `grace` seconds at `now`, in whole seconds. The end of a deleted pod is written down, but with its
+/// fraction of a second cut off: it may be up to a second later, and nobody is cheated of that second.
+fn left(pod: &Pod, grace: i64, now: Timestamp) -> i64 {
+    let Some(end) = &pod.metadata.deletion_timestamp else { return grace };
+    let left = end.0.duration_since(now) + SignedDuration::from_secs(1);
+    let whole = left.as_secs() + i64::from(left.subsec_nanos() > 0);
+    whole.clamp(MINIMUM.min(grace), grace)
 }
 
 /// Whether nothing will ever run again: every application container ended for good, or an init container did badly.

@@ -67,7 +67,8 @@ fn show(plan: &Plan) -> String {
             Action::CreateSandbox { attempt } => format!("sandbox#{attempt}"),
             Action::Kill { id, reason, .. } => format!("kill {id} ({reason:?})"),
             Action::Start { name, restarts } => format!("start {name}#{restarts}"),
-            Action::Terminate { grace } => format!("terminate {grace}"),
+            Action::Terminate { grace, left } if grace == left => format!("terminate {grace}"),
+            Action::Terminate { grace, left } => format!("terminate {left} of {grace}"),
             Action::Cleanup => "cleanup".to_owned(),
             Action::Finish => "finish".to_owned(),
         })
@@ -179,6 +180,26 @@ fn a_deleted_pod_ends_in_steps() {
     check(json!({}), "app:run", &removed, "terminate 30");
     // Ended by itself: it stays until someone deletes it.
     check(json!({"spec": {"restartPolicy": "Never"}}), "!app:exit0", &cleaned, "");
+}
+
+#[test]
+fn what_is_left_of_the_grace_period() {
+    let until = |end: &str, grace: i64| json!({"metadata": {"deletionTimestamp": format!("1970-01-01T00:{end}Z"), "deletionGracePeriodSeconds": grace}});
+    // It is 00:01:41.
+    check(until("02:01", 20), "app:run", &plain(), "terminate 20");
+    check(until("02:00", 20), "app:run", &plain(), "terminate 20");
+    check(until("01:51", 20), "app:run", &plain(), "terminate 11 of 20");
+    check(until("01:41", 20), "app:run", &plain(), "terminate 2 of 20");
+    check(until("01:30", 20), "app:run", &plain(), "terminate 2 of 20");
+    // A fraction of a second counts as a whole one.
+    check(until("01:50.5", 20), "app:run", &plain(), "terminate 11 of 20");
+    // Never more than was given, not even by a clock that is behind, and at once means at once.
+    check(until("59:00", 20), "app:run", &plain(), "terminate 20");
+    check(until("01:30", 1), "app:run", &plain(), "terminate 1");
+    check(until("01:30", 0), "app:run", &plain(), "terminate 0");
+    // The node's own decision has no written end.
+    let ended = Memory { ended: Some(Ended { reason: "r".into(), message: "m".into() }), ..plain() };
+    check(json!({"spec": {"terminationGracePeriodSeconds": 60}}), "app:run", &ended, "terminate 30");
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Job {
                     let Some(stage) = &stage else { return Ok(()) };
                     self.start(stage, &name, restarts).await?;
                 }
-                Action::Terminate { grace } => self.terminate(grace).await?,
+                Action::Terminate { left, .. } => self.terminate(left).await?,
                 Action::Cleanup => self.clean_up().await?,
                 Action::Finish => self.finish().await?,
             }

@@ -3,7 +3,8 @@
 //! A worker is woken by changes of the pod, by the runtime's events, by probes, by ConfigMaps and Secrets, and by its own
 //! timer. It never asks what woke it: it reads the whole present state, computes and hands over the status, and decides
 //! ([`crate::sync::plan()`]). What is decided runs as one *job* beside the loop, so that the status stays current during a
-//! long pull or a long grace period; a job is dropped when the pod must end, or must end faster.
+//! long pull or a long grace period. A job is dropped only when somebody wants the pod to end, or to end faster: a container
+//! that ends by itself, be it while it is being started, leaves the job that started it to tell the rest.
 
 mod auth;
 mod hooks;
@@ -56,7 +57,7 @@ pub(crate) struct Handle {
     exited: Mutex<BTreeSet<String>>,
     /// Something that volumes or environments are made of changed.
     sources_changed: AtomicBool,
-    seen: Mutex<Arc<Observed>>,
+    seen: watch::Sender<Arc<Observed>>,
 }
 
 impl Handle {
@@ -67,7 +68,7 @@ impl Handle {
             memory: Mutex::default(),
             exited: Mutex::default(),
             sources_changed: AtomicBool::new(false),
-            seen: Mutex::default(),
+            seen: watch::Sender::default(),
         })
     }
 
@@ -78,7 +79,12 @@ impl Handle {
 
     /// What the runtime had at the last look.
     pub(crate) fn seen(&self) -> Arc<Observed> {
-        self.seen.lock().clone()
+        self.seen.borrow().clone()
+    }
+
+    /// What the runtime has, look by look, until the pod is forgotten.
+    pub(crate) fn sights(&self) -> watch::Receiver<Arc<Observed>> {
+        self.seen.subscribe()
     }
 
     /// The pod changed.
@@ -142,7 +148,7 @@ type Running = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send>>;
 enum Doing {
     /// Bringing the pod up.
     Sync,
-    /// Ending it within so many seconds.
+    /// Ending it; with the seconds it was given, whatever is left of them.
     Terminate(i64),
     /// Taking it away.
     Clean,
@@ -227,7 +233,7 @@ impl Worker {
         };
         let running = |id: &String| seen.containers.iter().any(|c| c.id == *id && c.state == State::Running);
         self.handle.exited.lock().retain(|id| !exited.contains(id) || running(id));
-        *self.handle.seen.lock() = seen.clone();
+        self.handle.seen.send_replace(seen.clone());
         let pod = self.handle.pod();
         let now = Timestamp::now();
         let memory = self.remember(&pod, &seen, now);
@@ -340,15 +346,14 @@ impl Worker {
 
     fn act(&mut self, pod: &Arc<Pod>, seen: &Arc<Observed>, plan: &Plan, now: Timestamp) {
         let wanted = doing(&plan.actions);
-        // A pod that ended by itself is in no hurry: the job that started its last container still tells of it.
-        let leaving = pod::is_deleting(pod) || self.handle.memory.lock().removed;
-        let overtaken = match (self.job.as_ref().map(|(doing, _)| *doing), wanted) {
-            (Some(Doing::Sync), Some(Doing::Terminate(_))) => true,
-            (Some(Doing::Sync), Some(Doing::Clean)) => leaving,
-            (Some(Doing::Terminate(old)), Some(Doing::Terminate(new))) => new < old,
-            _ => false,
+        let hurry = {
+            let memory = self.handle.memory.lock();
+            let leaving = pod::is_deleting(pod) || memory.removed;
+            Hurry { leaving, ended: memory.ended.is_some() }
         };
-        if overtaken {
+        if let Some((present, _)) = &self.job
+            && wanted.is_some_and(|wanted| overtakes(*present, wanted, hurry))
+        {
             self.job = None;
             self.hold = None;
         }
@@ -392,9 +397,29 @@ impl Worker {
     }
 }
 
+/// Who wants the pod to end.
+#[derive(Clone, Copy, Debug)]
+struct Hurry {
+    /// It is deleted.
+    leaving: bool,
+    /// The node ends it: it was refused, or its time is over.
+    ended: bool,
+}
+
+/// Whether a job is dropped for the next one. A pod that ended by itself is in no hurry: the job that started its last
+/// container still has to tell of it. A termination goes on unless it was given less time.
+fn overtakes(present: Doing, wanted: Doing, hurry: Hurry) -> bool {
+    match (present, wanted) {
+        (Doing::Sync, Doing::Terminate(_)) => hurry.leaving || hurry.ended,
+        (Doing::Sync, Doing::Clean) => hurry.leaving,
+        (Doing::Terminate(old), Doing::Terminate(new)) => new < old,
+        _ => false,
+    }
+}
+
 fn doing(actions: &[Action]) -> Option<Doing> {
     Some(match actions.first()? {
-        Action::Terminate { grace } => Doing::Terminate(*grace),
+        Action::Terminate { grace, .. } => Doing::Terminate(*grace),
         Action::Cleanup | Action::Finish => Doing::Clean,
         _ => Doing::Sync,
     })

@@ -9,11 +9,8 @@ use tokio::time::Instant;
 use super::job::{Job, JobError};
 use crate::{
     pod::{self, Kind},
-    sync::{Container, KillReason},
+    sync::{Container, KillReason, MINIMUM},
 };
-
-/// Even a pod that must end at once gets this long after being asked.
-const MINIMUM: i64 = 2;
 
 impl Job {
     /// Stops one container for a reason of its own.

@@ -210,6 +210,42 @@ async fn a_job_ends_well_or_badly() {
     }
 }
 
+#[test]
+fn what_overtakes_what() {
+    use super::{Doing, Hurry, overtakes};
+    let nobody = Hurry { leaving: false, ended: false };
+    let deleted = Hurry { leaving: true, ended: false };
+    let refused = Hurry { leaving: false, ended: true };
+    for (present, wanted, hurry, want) in [
+        (Doing::Sync, Doing::Terminate(30), nobody, false),
+        (Doing::Sync, Doing::Terminate(30), deleted, true),
+        (Doing::Sync, Doing::Terminate(30), refused, true),
+        (Doing::Sync, Doing::Clean, nobody, false),
+        (Doing::Sync, Doing::Clean, deleted, true),
+        (Doing::Sync, Doing::Sync, deleted, false),
+        (Doing::Terminate(30), Doing::Terminate(30), deleted, false),
+        (Doing::Terminate(30), Doing::Terminate(5), deleted, true),
+        (Doing::Terminate(5), Doing::Terminate(30), deleted, false),
+        (Doing::Terminate(30), Doing::Clean, deleted, false),
+    ] {
+        assert_eq!(overtakes(present, wanted, hurry), want, "{present:?} {wanted:?} {hurry:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_container_that_ends_while_it_starts_is_told_of_to_the_end() {
+    let w = World::new();
+    w.runtime.delay("ExecSync", Duration::from_millis(300));
+    w.runtime.on_exec(|_, _| Ok(knarr_cri::ExecOutput { stdout: Vec::new(), stderr: Vec::new(), exit_code: 1 }));
+    let hook = json!({"postStart": {"exec": {"command": ["hook"]}}});
+    let app = json!({"name": "app", "image": "img:1", "lifecycle": hook});
+    w.pod("job", json!({"restartPolicy": "Never", "containers": [app]})).await;
+    w.has_event("Started", "Container started").await;
+    w.runtime.exit("container-1", 0);
+    w.has_event("FailedPostStartHook", "PostStartHook failed").await;
+    w.shows("job", "Succeeded - app=terminated:Completed/0").await;
+}
+
 #[tokio::test]
 async fn what_is_missing_is_told_and_waited_for() {
     let w = World::new();

@@ -20,8 +20,9 @@ const LISTED: u64 = 5000;
 /// Creates and gets.
 pub(super) async fn measure(bench: &mut Bench) -> Result<()> {
     let syncs = disk::fdatasyncs(&bench.node.file("var/lib/knarr"), bench.options.pick(500, 200))?;
-    let note = format!("p90 {:.3} ms", quantile(&syncs, 0.9));
-    bench.put("disk.fdatasync", median(&syncs), note);
+    // On a busy machine the median tells of the scheduler; the fast ones tell of the disk.
+    let note = format!("p50 {:.3} ms, p90 {:.3} ms", median(&syncs), quantile(&syncs, 0.9));
+    bench.put("disk.fdatasync", quantile(&syncs, 0.1), note);
     let api = bench.node.api()?;
     let time = bench.options.seconds(4.0, 1.5);
     for (clients, key) in [(1, "create.1"), (16, "create.16"), (64, "create.64")] {

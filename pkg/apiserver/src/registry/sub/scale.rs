@@ -36,12 +36,8 @@ impl Registry {
                     Verb::Patch(kind) => patch_scale(kind, target, &mut scale, body)?,
                     _ => scale = body.clone(),
                 }
-                let scale = canonical(scale)?;
-                let given = metadata::name(&scale);
-                if given != name {
-                    let why = format!("the name of the object ({given}) does not match the name on the URL ({name})");
-                    return Err(Status::bad_request(why));
-                }
+                let mut scale = canonical(scale)?;
+                write.settle_place(&mut scale, name)?;
                 let replicas = scale.at(&["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(0);
                 if replicas < 0 {
                     let path = Path::new("spec").child("replicas");

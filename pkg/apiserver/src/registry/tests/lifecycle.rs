@@ -70,6 +70,59 @@ async fn a_config_map() {
 }
 
 #[tokio::test]
+async fn objects_stay_where_the_url_says() {
+    let lab = Lab::new().await;
+    lab.ask(&format!("POST {MAPS}"), r#"{"metadata":{"name":"a"}}"#).await.unwrap();
+    let deployments = "/apis/apps/v1/namespaces/default/deployments";
+    let deployment = r#"{"metadata":{"name":"a"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"a","image":"a"}]}}}}"#;
+    lab.ask(&format!("POST {deployments}"), deployment).await.unwrap();
+    let whole = |meta: &str| format!(r#"{{"metadata":{meta}}}"#);
+    let json = |op: &str| format!("[{op}]");
+    let (renamed, moved) = (whole(r#"{"name":"b"}"#), whole(r#"{"name":"a","namespace":"other"}"#));
+    let both = whole(r#"{"name":"b","namespace":"other"}"#);
+    let here = whole(r#"{"name":"a","namespace":"default"}"#);
+    let name = "400 BadRequest the name of the object (b) does not match the name on the URL (a)";
+    let nameless = "400 BadRequest the name of the object (a based on URL) was undeterminable: name must be provided";
+    let namespace =
+        "400 BadRequest the namespace of the provided object does not match the namespace sent on the request";
+    let apply = |at: &str| format!("APPLY {at}?fieldManager=x");
+    let a = format!("{MAPS}/a");
+    let table = [
+        (format!("PUT {a}"), renamed.clone(), name),
+        (format!("PUT {a}"), moved.clone(), namespace),
+        (format!("PUT {a}"), both.clone(), namespace),
+        (format!("PUT {a}"), whole("{}"), nameless),
+        (format!("PUT {a}"), here.clone(), "200"),
+        (format!("MERGE {a}"), renamed.clone(), name),
+        (format!("MERGE {a}"), moved.clone(), namespace),
+        (format!("MERGE {a}"), whole(r#"{"name":null}"#), nameless),
+        (format!("MERGE {a}"), whole(r#"{"namespace":null}"#), "200"),
+        (format!("MERGE {a}"), here.clone(), "200"),
+        (format!("STRATEGIC {a}"), renamed.clone(), name),
+        (format!("STRATEGIC {a}"), both, namespace),
+        (format!("JSON {a}"), json(r#"{"op":"replace","path":"/metadata/name","value":"b"}"#), name),
+        (format!("JSON {a}"), json(r#"{"op":"replace","path":"/metadata/namespace","value":"c"}"#), namespace),
+        (apply(&a), renamed.clone(), name),
+        (apply(&a), moved.clone(), namespace),
+        (apply(&a), here, "200"),
+        (apply(&format!("{MAPS}/new")), whole(r#"{"name":"new","namespace":"other"}"#), namespace),
+        (
+            apply(&format!("{MAPS}/new")),
+            renamed.clone(),
+            "400 BadRequest the name of the object (b) does not match the name on the URL (new)",
+        ),
+        (format!("MERGE {deployments}/a/status"), renamed.clone(), name),
+        (format!("MERGE {deployments}/a/scale"), renamed.clone(), name),
+        (format!("MERGE {deployments}/a/scale"), moved, namespace),
+        (format!("PUT {deployments}/a/scale"), renamed, name),
+    ];
+    for (line, body, want) in table {
+        let got = super::text(lab.ask(&line, &body).await, "");
+        assert_eq!(got, want, "{line} {body}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_refused() {
     let lab = Lab::new().await;
     let post = format!("POST {MAPS}");

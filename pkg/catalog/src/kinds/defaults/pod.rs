@@ -117,7 +117,7 @@ fn requests_from_limits(container: &mut Value) {
 fn host_ports(container: &mut Value) {
     for port in each(container, &["ports"]) {
         if int(port, &["hostPort"]).unwrap_or(0) == 0
-            && let Some(number) = int(port, &["containerPort"])
+            && let Some(number) = int(port, &["containerPort"]).filter(|number| *number != 0)
         {
             port.set(&["hostPort"], number);
         }

@@ -26,6 +26,15 @@ fn pods() {
     check(
         "",
         "pods",
+        "{spec: {hostNetwork: true, containers: [{name: c, ports: [{}]}]}}",
+        &["spec", "containers"],
+        expect![[
+            r#"[{"imagePullPolicy":"IfNotPresent","name":"c","ports":[{"containerPort":0,"protocol":"TCP"}],"resources":{},"terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File"}]"#
+        ]],
+    );
+    check(
+        "",
+        "pods",
         "{spec: {containers: []}, status: {podIP: 10.0.0.1}}",
         &["status"],
         expect![[r#"{"podIP":"10.0.0.1","podIPs":[{"ip":"10.0.0.1"}]}"#]],
