@@ -65,7 +65,8 @@ async fn main() -> Result<(), Error> {
     accounts.bind(api.clone());
     let tasks = Tasks::new(&stop);
     authority.follow(&api, &tasks);
-    let endpoint = bootstrap::Endpoint { address: std::net::Ipv4Addr::LOCALHOST.into(), port };
+    // The endpoint of the service `kubernetes` must not be loopback; nothing connects to it here.
+    let endpoint = bootstrap::Endpoint { address: std::net::Ipv4Addr::new(192, 0, 2, 1).into(), port };
     bootstrap::run(&registry, &endpoint).await?;
     authz::defaults::ensure(&*api).await?;
     authority.rbac().synced().await;

@@ -66,11 +66,21 @@ pub struct Case {
     pub name: &'static str,
     /// Where it runs.
     pub place: Place,
+    /// The known bug that makes it fail: it is then skipped, and counted as skipped, unless asked for by name or `--long`.
+    pub known: Option<&'static str>,
 }
 
 /// A row of a module's table.
 pub const fn case(name: &'static str, place: Place) -> Case {
-    Case { name, place }
+    Case { name, place, known: None }
+}
+
+impl Case {
+    /// Fails for a reason that is known and not mended yet.
+    pub const fn known(mut self, bug: &'static str) -> Self {
+        self.known = Some(bug);
+        self
+    }
 }
 
 impl Env {
@@ -132,9 +142,15 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<ExitCode> {
     poll::watch_signals()?;
     let env = Env::prepare(options.iter().any(|o| o == "--long"))?;
     let mut runner = Runner { env: &env, shared: None, passed: 0, failed: Vec::new(), number: 0 };
+    let mut skipped = 0;
     for case in &chosen {
         if poll::interrupted() {
             break;
+        }
+        if let Some(bug) = case.known.filter(|_| filters.is_empty() && !env.long) {
+            println!("SKIPPED           {}: {bug}", case.name);
+            skipped += 1;
+            continue;
         }
         runner.run(case);
     }
@@ -145,7 +161,8 @@ pub fn run(args: impl Iterator<Item = String>) -> Result<ExitCode> {
     } else {
         println!("\nfailed (logs in {}):\n  {}\n", env.work.display(), failed.join("\n  "));
     }
-    println!("{passed} passed, {} failed", failed.len());
+    let tail = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+    println!("{passed} passed, {} failed{tail}", failed.len());
     let good = failed.is_empty() && passed > 0 && !poll::interrupted();
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

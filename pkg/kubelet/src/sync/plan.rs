@@ -133,7 +133,7 @@ pub(crate) fn plan(pod: &Pod, seen: &Observed, memory: &Memory, now: Timestamp) 
 pub(crate) fn deadline(pod: &Pod) -> Option<Timestamp> {
     let seconds = pod::spec(pod).active_deadline_seconds?;
     let start = pod.status.as_ref()?.start_time.as_ref()?.0;
-    start.checked_add(jiff::SignedDuration::from_secs(seconds)).ok()
+    start.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
 fn must_end(pod: &Pod, memory: &Memory) -> bool {

@@ -3,8 +3,8 @@
 //! A worker is woken by changes of the pod, by the runtime's events, by probes, by ConfigMaps and Secrets, and by its own
 //! timer. It never asks what woke it: it reads the whole present state, computes and hands over the status, and decides
 //! ([`crate::sync::plan()`]). What is decided runs as one *job* beside the loop, so that the status stays current during a
-//! long pull or a long grace period. A job is dropped only when somebody wants the pod to end, or to end faster: a container
-//! that ends by itself, be it while it is being started, leaves the job that started it to tell the rest.
+//! long pull or a long grace period. A job is dropped only when somebody wants the pod to end, or to end faster: a
+//! container that ends by itself, be it while it is being started, leaves the job that started it to tell the rest.
 
 mod auth;
 mod hooks;

