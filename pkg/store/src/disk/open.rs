@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicI32, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, config::DbConfig};
@@ -24,6 +25,8 @@ use crate::OpenError;
 /// The database in a data directory.
 pub(super) const FILE: &str = "state.db";
 const LOCK: &str = "lock";
+/// How long a lock may be left over by somebody who is gone.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 impl Disk {
     /// Opens the database in `directory`, which is made and filled if it is missing or empty.
@@ -66,13 +69,22 @@ fn prepare(directory: &Path) -> Result<File, OpenError> {
         options.read(true).write(true).create(true).truncate(false).mode(0o600).open(directory.join(name))
     };
     let lock = file(LOCK).map_err(at(directory))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { path: directory.to_owned() }),
-        Err(TryLockError::Error(source)) => return Err(at(directory)(source)),
-    }
+    take(&lock, directory)?;
     file(FILE).map_err(at(directory))?;
     Ok(lock)
+}
+
+/// Takes the lock, waiting a moment: a former owner's child holds it too between its fork and its exec.
+fn take(lock: &File, directory: &Path) -> Result<(), OpenError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(PATIENCE / 50),
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { path: directory.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(at(directory)(source)),
+        }
+    }
 }
 
 fn at(directory: &Path) -> impl Fn(io::Error) -> OpenError {
