@@ -8,7 +8,7 @@ use crate::{info::truthy, uri::Query};
 /// The options of a request, from its query.
 ///
 /// # Errors
-/// 400 for what is no number, 422 for an unknown `dryRun`.
+/// 400 for what is no number, 422 for an unknown `dryRun` or `fieldValidation`.
 pub(crate) fn options(verb: Verb, query: &Query) -> Result<Options, Status> {
     let text = |key: &str| query.get(key).unwrap_or_default().into();
     let flag = |key: &str| query.get(key).is_some_and(truthy);
@@ -25,7 +25,7 @@ pub(crate) fn options(verb: Verb, query: &Query) -> Result<Options, Status> {
         dry_run: dry_run(kind(verb), query.all("dryRun"))?,
         force: flag("force"),
         field_manager: text("fieldManager"),
-        field_validation: text("fieldValidation"),
+        field_validation: field_validation(kind(verb), query.get("fieldValidation").unwrap_or_default())?.into(),
         ..Options::default()
     };
     if matches!(verb, Verb::Delete | Verb::DeleteCollection) {
@@ -60,6 +60,15 @@ fn dry_run<'a>(kind: &str, values: impl Iterator<Item = &'a str>) -> Result<bool
         return Err(Status::invalid("meta.k8s.io", kind, "", &[error]));
     }
     Ok(!values.is_empty())
+}
+
+fn field_validation<'a>(kind: &str, wish: &'a str) -> Result<&'a str, Status> {
+    const KNOWN: [&str; 4] = ["", "Ignore", "Strict", "Warn"];
+    if KNOWN.contains(&wish) {
+        return Ok(wish);
+    }
+    let error = field::Error::not_supported(&field::Path::new("fieldValidation"), wish, KNOWN);
+    Err(Status::invalid("meta.k8s.io", kind, "", &[error]))
 }
 
 fn propagation(policy: Option<&str>, orphan: Option<bool>) -> Result<Option<Propagation>, Status> {
