@@ -18,6 +18,7 @@ pub mod object;
 pub mod patch;
 pub mod proto;
 pub mod quantity;
+pub mod same;
 pub mod schema;
 pub mod selector;
 pub mod status;

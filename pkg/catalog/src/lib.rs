@@ -6,12 +6,14 @@
 //! one module per kind.
 
 mod convert;
+mod docs;
 mod kinds;
 mod resource;
 mod resources;
 mod tables;
 
 pub use convert::Rename;
+pub use docs::Docs;
 pub use resource::{Cell, Column, Convert, Face, Hooks, NoHooks, Resource, Subresource, Verbs};
 pub use resources::resources;
 pub use tables::{TABLES, kind, kinds, type_named};

@@ -7,11 +7,12 @@ use knarr_api::{
     schema::{Field, ListKind, Node, Print, Scalar, Schema, Strategy, Type},
     value,
 };
+use knarr_catalog::Docs;
 
 /// Types are collected as they are named, each once.
-#[derive(Default)]
-pub(super) struct Components {
+pub(super) struct Components<'d> {
     schemas: BTreeMap<String, Value>,
+    docs: &'d Docs,
 }
 
 /// Types of `apimachinery` and kin that are leaves here and have a name in OpenAPI.
@@ -29,7 +30,12 @@ pub(super) fn reference(name: &str) -> Value {
     value!({ "$ref": (format!("#/components/schemas/{name}")) })
 }
 
-impl Components {
+impl<'d> Components<'d> {
+    /// No components yet; `docs` describes those to come.
+    pub(super) fn new(docs: &'d Docs) -> Self {
+        Self { schemas: BTreeMap::new(), docs }
+    }
+
     /// The components in order of name.
     pub(super) fn finish(self) -> Value {
         Value::Object(self.schemas.into_iter().collect())
@@ -103,12 +109,13 @@ impl Components {
     fn object(&mut self, ty: Type<'_>) -> Value {
         let (mut properties, mut required) = (Map::new(), Vec::new());
         ty.each_field(&mut |field: Field<'_>| {
-            properties.insert(field.name(), self.property(field));
+            let text = self.docs.of_field(ty.name(), field.name());
+            properties.insert(field.name(), described(self.property(field), text));
             if field.row.required {
                 required.push(field.name().to_owned());
             }
         });
-        let mut schema = value!({ "type": "object" });
+        let mut schema = described(value!({ "type": "object" }), self.docs.of_type(ty.name()));
         if !properties.is_empty() {
             schema.set(&["properties"], properties);
         }
@@ -254,6 +261,16 @@ fn with_default(schema: Value, by_value: bool) -> Value {
     }
     let mut schema = annotate(schema);
     schema.set(&["default"], Value::object());
+    schema
+}
+
+/// With a description, if there is one.
+fn described(schema: Value, text: &str) -> Value {
+    if text.is_empty() {
+        return schema;
+    }
+    let mut schema = annotate(schema);
+    schema.set(&["description"], text);
     schema
 }
 

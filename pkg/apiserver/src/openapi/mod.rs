@@ -13,6 +13,7 @@ mod v2;
 use std::{collections::BTreeMap, sync::Arc};
 
 use knarr_api::{Value, value};
+use knarr_catalog::Docs;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
@@ -52,7 +53,7 @@ impl OpenApi {
             ["apis", group, version] => (*group, *version),
             _ => return None,
         };
-        let document = build(group, catalogue.version(group, version)?);
+        let document = build(group, catalogue.version(group, version)?, &Docs::unpack());
         let hash = self.hashes(set).remove(path)?;
         Some((document, hash))
     }
@@ -78,10 +79,10 @@ impl OpenApi {
         {
             return hashes.clone();
         }
-        let mut hashes = BTreeMap::new();
+        let (mut hashes, docs) = (BTreeMap::new(), Docs::unpack());
         for group in &Catalogue::new(set.iter()).groups {
             for version in &group.versions {
-                hashes.insert(path(group.name, version.name), hash(&build(group.name, version)));
+                hashes.insert(path(group.name, version.name), hash(&build(group.name, version, &docs)));
             }
         }
         *self.hashes.lock() = Some((set.clone(), hashes.clone()));
@@ -98,8 +99,8 @@ fn hash(document: &[u8]) -> String {
 }
 
 /// One document.
-fn build(group: &str, version: &Version<'_>) -> Vec<u8> {
-    let mut components = components::Components::default();
+fn build(group: &str, version: &Version<'_>, docs: &Docs) -> Vec<u8> {
+    let mut components = components::Components::new(docs);
     let mut paths = Value::object();
     for resource in &version.resources {
         paths::add(&mut paths, &mut components, group, version.name, resource);

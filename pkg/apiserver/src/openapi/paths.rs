@@ -57,7 +57,7 @@ struct Context {
 }
 
 /// Adds the paths of a resource and the types they speak of.
-pub(super) fn add(paths: &mut Value, components: &mut Components, group: &str, version: &str, resource: &Resource) {
+pub(super) fn add(paths: &mut Value, components: &mut Components<'_>, group: &str, version: &str, resource: &Resource) {
     let Some(face) = resource.faces.iter().find(|f| f.group == group && f.version == version) else { return };
     let (object, list) = components.kind(&face.schema, group, version, &resource.kind);
     let root = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
@@ -102,7 +102,7 @@ pub(super) fn add(paths: &mut Value, components: &mut Components, group: &str, v
 
 fn subresource(
     paths: &mut Value,
-    components: &mut Components,
+    components: &mut Components<'_>,
     context: &mut Context,
     resource: &Resource,
     sub: &Subresource,

@@ -5,7 +5,7 @@ use super::*;
 fn document(group: &str, version: &str) -> Json {
     let resources = knarr_catalog::resources();
     let catalogue = Catalogue::new(resources.iter());
-    let bytes = build(group, catalogue.version(group, version).unwrap());
+    let bytes = build(group, catalogue.version(group, version).unwrap(), &Docs::unpack());
     serde_json::from_slice(&bytes).unwrap()
 }
 
@@ -24,9 +24,10 @@ fn every_reference_has_a_component() {
         }
     }
     let resources = knarr_catalog::resources();
+    let docs = Docs::unpack();
     for group in &Catalogue::new(resources.iter()).groups {
         for version in &group.versions {
-            let document: Json = serde_json::from_slice(&build(group.name, version)).unwrap();
+            let document: Json = serde_json::from_slice(&build(group.name, version, &docs)).unwrap();
             walk(&document, &mut |reference| {
                 let name = reference.strip_prefix("#/components/schemas/").unwrap();
                 assert!(document["components"]["schemas"][name].is_object(), "{} {}: {name}", group.name, version.name);
@@ -54,6 +55,11 @@ fn what_clients_look_for_is_there() {
         schemas["io.k8s.api.core.v1.ContainerPort"]["properties"]["protocol"]["default"], "TCP",
         "static defaults are told"
     );
+
+    // `kubectl explain` shows these; a reference keeps its description beside it.
+    assert!(pod["description"].is_string() && spec["nodeName"]["description"].is_string());
+    let status = &pod["properties"]["status"];
+    assert!(status["description"].is_string() && status["allOf"][0]["$ref"].is_string(), "{status}");
 
     let patch = &core["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"]["patch"];
     assert_eq!(patch["x-kubernetes-action"], "patch");

@@ -1,5 +1,6 @@
 //! What is special about a few kinds and needs no store: tables and small functions, nothing else.
 
+pub(super) use knarr_api::same::equal;
 use knarr_api::{Map, Value, value};
 use knarr_client::Propagation;
 use knarr_store::Class;
@@ -157,27 +158,6 @@ pub(super) fn wants_something_else(new: &Value, old: &Value) -> bool {
     let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else { return true };
     let relevant = |key: &&str| !matches!(*key, "metadata" | "status" | "apiVersion" | "kind");
     new.keys().chain(old.keys()).filter(relevant).any(|key| !equal(new.get(key), old.get(key)))
-}
-
-/// Equality as Go sees it: absent, null, empty list and empty map are the same.
-pub(super) fn equal(a: Option<&Value>, b: Option<&Value>) -> bool {
-    match (a, b) {
-        (Some(Value::Object(a)), Some(Value::Object(b))) => {
-            a.iter().all(|(key, value)| equal(Some(value), b.get(key)))
-                && b.iter().all(|(key, value)| a.contains(key) || equal(None, Some(value)))
-        }
-        (Some(Value::Array(a)), Some(Value::Array(b))) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(Some(a), Some(b)))
-        }
-        (None, Some(v)) | (Some(v), None) => match v {
-            Value::Null => true,
-            Value::Array(items) => items.is_empty(),
-            Value::Object(map) => map.iter().all(|(_, v)| equal(None, Some(v))),
-            _ => false,
-        },
-        (None, None) => true,
-        (Some(a), Some(b)) => a == b || (equal(None, Some(a)) && equal(None, Some(b))),
-    }
 }
 
 /// What becomes of the dependents of a kind when a delete does not say (upstream's default garbage collection

@@ -6,7 +6,6 @@ mod columns;
 mod defaults;
 mod prepare;
 mod rules;
-mod same;
 mod spot;
 #[cfg(test)]
 mod testing;
@@ -17,6 +16,7 @@ mod warnings;
 use std::sync::Arc;
 
 use knarr_api::names::{dns1123_label, dns1123_subdomain, path_segment_name};
+use knarr_api::same;
 
 use crate::{Column, Hooks};
 use rules::Rules;

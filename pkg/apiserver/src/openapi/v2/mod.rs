@@ -12,6 +12,7 @@ mod lower;
 mod wire;
 
 use knarr_api::{Value, value};
+use knarr_catalog::Docs;
 
 use super::{components::Components, paths};
 use crate::{codec, discovery::Catalogue, negotiate};
@@ -61,7 +62,8 @@ pub(super) fn build(catalogue: &Catalogue<'_>, form: Form) -> Vec<u8> {
         Form::Json => json(catalogue, &mut out),
         Form::Protobuf => {
             gnostic::document(&head(), &mut out);
-            let mut components = Components::default();
+            let docs = Docs::unpack();
+            let mut components = Components::new(&docs);
             gnostic::paths(&mut out, |out| {
                 each_path(catalogue, &mut components, |path, item| gnostic::path(path, item, out));
             });
@@ -82,7 +84,8 @@ fn json(catalogue: &Catalogue<'_>, out: &mut Vec<u8>) {
         out.push(b':');
         out.extend(codec::to_json(value));
     }
-    let mut components = Components::default();
+    let docs = Docs::unpack();
+    let mut components = Components::new(&docs);
     out.push(b'{');
     let mut first = true;
     let Value::Object(head) = head() else { return };
@@ -110,7 +113,7 @@ fn head() -> Value {
     })
 }
 
-fn each_path(catalogue: &Catalogue<'_>, components: &mut Components, mut visit: impl FnMut(&str, &Value)) {
+fn each_path(catalogue: &Catalogue<'_>, components: &mut Components<'_>, mut visit: impl FnMut(&str, &Value)) {
     for group in &catalogue.groups {
         for version in &group.versions {
             for resource in &version.resources {
@@ -125,7 +128,7 @@ fn each_path(catalogue: &Catalogue<'_>, components: &mut Components, mut visit: 
     }
 }
 
-fn each_definition(components: Components, mut visit: impl FnMut(&str, &Value)) {
+fn each_definition(components: Components<'_>, mut visit: impl FnMut(&str, &Value)) {
     let Value::Object(schemas) = components.finish() else { return };
     for (name, schema) in schemas {
         visit(&name, &lower::schema(schema));

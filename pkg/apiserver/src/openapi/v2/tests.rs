@@ -167,12 +167,15 @@ fn definitions_in_json() {
     let definition = |name: &str| serde_json::to_string_pretty(&json["definitions"][name]).unwrap();
     expect![[r##"
         {
+          "description": "How many pods are replaced at a time.",
           "properties": {
             "maxSurge": {
-              "$ref": "#/definitions/io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+              "$ref": "#/definitions/io.k8s.apimachinery.pkg.util.intstr.IntOrString",
+              "description": "How many pods there may be beyond the wanted number, as a number or a percentage rounded up; 25% when left out."
             },
             "maxUnavailable": {
-              "$ref": "#/definitions/io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+              "$ref": "#/definitions/io.k8s.apimachinery.pkg.util.intstr.IntOrString",
+              "description": "How many pods may be missing, as a number or a percentage rounded down; 25% when left out."
             }
           },
           "type": "object"
@@ -186,11 +189,14 @@ fn definitions_in_json() {
     .assert_eq(&definition("io.k8s.apimachinery.pkg.util.intstr.IntOrString"));
     expect![[r##"
         {
+          "description": "How old pods are replaced by new ones.",
           "properties": {
             "rollingUpdate": {
-              "$ref": "#/definitions/io.k8s.api.apps.v1.RollingUpdateDeployment"
+              "$ref": "#/definitions/io.k8s.api.apps.v1.RollingUpdateDeployment",
+              "description": "For RollingUpdate."
             },
             "type": {
+              "description": "RollingUpdate, which is the default, or Recreate to end all old pods first.",
               "enum": [
                 "Recreate",
                 "RollingUpdate"

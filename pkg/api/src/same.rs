@@ -1,9 +1,9 @@
 //! Equality as Go sees it: absent, null, empty list and empty map are the same.
 
-use knarr_api::Value;
+use crate::Value;
 
 /// Whether two values mean the same.
-pub(super) fn equal(a: Option<&Value>, b: Option<&Value>) -> bool {
+pub fn equal(a: Option<&Value>, b: Option<&Value>) -> bool {
     match (a, b) {
         (Some(Value::Object(a)), Some(Value::Object(b))) => {
             a.iter().all(|(key, value)| equal(Some(value), b.get(key)))

@@ -1,16 +1,21 @@
-//! Compiles `schema/*.schema` into static arrays, included by `src/tables.rs`.
+//! Compiles `schema/*.schema` into static arrays, included by `src/tables.rs`, and `docs/*.docs` into one compressed
+//! text, included by `src/docs.rs`.
 //!
 //! The arrays refer to each other by index and to names by offset, so what comes out is read-only data without
 //! relocations. The rows are written as calls of short `const` functions, which keeps the generated file small and
 //! the build quick.
 
-use std::{env, error::Error, fmt::Write as _, fs, path::Path};
+mod docs;
 
+use std::{env, error::Error, fmt::Write as _, fs, io::Write as _, path::Path};
+
+use flate2::{Compression, write::DeflateEncoder};
 use knarr_api::schema::{FieldRow, Node, Print, Run, Text, builder::Builder, text};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=schema");
-    let files = read(Path::new("schema"))?;
+    println!("cargo::rerun-if-changed=docs");
+    let files = read(Path::new("schema"), "schema")?;
     let files: Vec<(&str, &str)> = files.iter().map(|(name, body)| (name.as_str(), body.as_str())).collect();
     let parsed = text::parse(&files)?;
     let out = env::var("OUT_DIR")?;
@@ -18,15 +23,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (words, code) = generate(&parsed)?;
     fs::write(out.join("text.txt"), words)?;
     fs::write(out.join("tables.rs"), code)?;
+    let sentences = docs::compile(&parsed, &read(Path::new("docs"), "docs")?)?;
+    let mut packed = DeflateEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(sentences.as_bytes())?;
+    fs::write(out.join("docs.bin"), packed.finish()?)?;
     Ok(())
 }
 
-/// Name and content of every schema file, by name: the output must not depend on the file system's order.
-fn read(directory: &Path) -> Result<Vec<(String, String)>, Box<dyn Error>> {
+/// Name and content of every file with this extension, by name: the output must not depend on the file system's order.
+fn read(directory: &Path, extension: &str) -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "schema") {
+        if path.extension().is_some_and(|e| e == extension) {
             files.push((path.display().to_string(), fs::read_to_string(&path)?));
         }
     }
