@@ -6,8 +6,9 @@ use std::{
 };
 
 use ipnet::Ipv4Net;
+use knarr_pki::JoinToken;
 
-use crate::{exit::Fatal, input::Input};
+use crate::{exit::Fatal, input::Input, join::Join};
 
 /// What `knarr server` runs with.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +27,10 @@ pub(crate) struct Config {
     pub(crate) disabled: Vec<Component>,
     /// The join secret, if the user chose one.
     pub(crate) token: Option<String>,
+    /// The agents' own secret, if the user chose one.
+    pub(crate) agent_token: Option<String>,
+    /// Loopback port of an agent's way to the API.
+    pub(crate) balancer_port: u16,
     /// More logs.
     pub(crate) debug: bool,
 }
@@ -47,6 +52,8 @@ pub(crate) struct Paths {
     pub(crate) pod_logs: PathBuf,
     /// `/var/log/containers`
     pub(crate) container_logs: PathBuf,
+    /// `/etc/knarr/registries.yaml`
+    pub(crate) registries: PathBuf,
     /// Admin kubeconfig.
     pub(crate) kubeconfig: PathBuf,
     /// Its mode.
@@ -77,6 +84,10 @@ pub(crate) struct Net {
     pub(crate) dns: Ipv4Addr,
     /// The DNS domain.
     pub(crate) domain: String,
+    /// How nodes reach each other's pods.
+    pub(crate) backend: knarr_network::Backend,
+    /// The link to other nodes, if not the one with the node's address.
+    pub(crate) link: Option<String>,
 }
 
 /// This node.
@@ -94,6 +105,10 @@ pub(crate) struct Node {
     pub(crate) taints: Vec<(String, String, String)>,
     /// Most pods.
     pub(crate) max_pods: u32,
+    /// The kubelet's port.
+    pub(crate) port: u16,
+    /// `--kubelet-arg`, as given.
+    pub(crate) arguments: Vec<String>,
     /// Parent cgroup of pods, `/` for the root.
     pub(crate) cgroup_root: String,
     /// A runtime that is not ours.
@@ -122,11 +137,18 @@ pub(crate) enum Component {
     Scheduler,
     Controllers,
     Agent,
+    /// `metrics.k8s.io`.
+    Metrics,
 }
 
 /// Checks what the user wrote against the host.
 pub(crate) fn check(input: &Input) -> Result<Config, Fatal> {
     Check { input }.config()
+}
+
+/// What `knarr agent` needs beside it.
+pub(crate) fn join(input: &Input) -> Result<Join, Fatal> {
+    Check { input }.join()
 }
 
 struct Check<'a> {
@@ -165,7 +187,9 @@ impl Check<'_> {
                 https: self.parse("ingress-https-port", "a port")?,
             },
             disabled: self.disabled()?,
-            token: self.token()?,
+            token: self.token("token")?.map(|t| t.secret),
+            agent_token: self.token("agent-token")?.map(|t| t.secret),
+            balancer_port: self.parse("lb-server-port", "a port")?,
             debug: self.input.on("debug"),
         })
     }
@@ -194,6 +218,7 @@ impl Check<'_> {
             kubelet: under("/var/lib/kubelet"),
             pod_logs: under("/var/log/pods"),
             container_logs: under("/var/log/containers"),
+            registries: under(self.input.one("private-registry")),
             kubeconfig: under(self.input.one("write-kubeconfig")),
             kubeconfig_mode: mode,
         })
@@ -223,6 +248,8 @@ impl Check<'_> {
             node_ports,
             dns,
             domain: self.input.one("cluster-domain").to_owned(),
+            backend: self.parse("flannel-backend", "one of vxlan, host-gw, none")?,
+            link: Some(self.input.one("flannel-iface")).filter(|l| !l.is_empty()).map(str::to_owned),
         })
     }
 
@@ -257,10 +284,14 @@ impl Check<'_> {
             let (key, value) = head.split_once('=').unwrap_or((head, ""));
             taints.push((key.to_owned(), value.to_owned(), effect.to_owned()));
         }
-        let mut max_pods = 110;
+        let (mut max_pods, mut port) = (110, 10250);
         for text in self.input.all("kubelet-arg") {
-            if let ("max-pods", n) = text.split_once('=').unwrap_or((text, "")) {
-                max_pods = n.parse().map_err(|_| self.wrong("kubelet-arg", "max-pods is not a number"))?;
+            match text.split_once('=').unwrap_or((text, "")) {
+                ("max-pods", n) => {
+                    max_pods = n.parse().map_err(|_| self.wrong("kubelet-arg", "max-pods is not a number"))?;
+                }
+                ("port", n) => port = n.parse().map_err(|_| self.wrong("kubelet-arg", "port is not a port"))?,
+                _ => {}
             }
         }
         let endpoint = self.input.one("container-runtime-endpoint");
@@ -272,6 +303,8 @@ impl Check<'_> {
             labels,
             taints,
             max_pods,
+            port,
+            arguments: self.input.all("kubelet-arg").to_vec(),
             cgroup_root: format!("/{}", self.input.one("cgroup-root").trim_matches('/')),
             runtime_endpoint: (!endpoint.is_empty()).then(|| endpoint.into()),
             snapshotter: self.input.one("snapshotter").to_owned(),
@@ -289,7 +322,8 @@ impl Check<'_> {
                 "scheduler" => Component::Scheduler,
                 "controllers" => Component::Controllers,
                 "agent" => Component::Agent,
-                "servicelb" | "local-storage" | "metrics-server" | "runtimes" => continue,
+                "metrics-server" => Component::Metrics,
+                "servicelb" | "local-storage" | "runtimes" => continue,
                 _ => {
                     return Err(Fatal::usage(
                         format!("--disable {name:?}: there is no such component"),
@@ -301,17 +335,26 @@ impl Check<'_> {
         Ok(out)
     }
 
-    fn token(&self) -> Result<Option<String>, Fatal> {
-        let file = self.input.one("token-file");
-        let text = match (self.input.one("token"), file) {
+    fn token(&self, flag: &str) -> Result<Option<JoinToken>, Fatal> {
+        let file = self.input.one(&format!("{flag}-file"));
+        let text = match (self.input.one(flag), file) {
             ("", "") => return Ok(None),
             ("", file) => std::fs::read_to_string(file)
-                .map_err(|e| Fatal::usage(format!("cannot read --token-file {file}: {e}"), "mend the file"))?,
+                .map_err(|e| Fatal::usage(format!("cannot read --{flag}-file {file}: {e}"), "mend the file"))?,
             (token, _) => token.to_owned(),
         };
-        let token: knarr_pki::JoinToken =
-            text.parse().map_err(|e| Fatal::usage(format!("the token is wrong: {e}"), "correct --token"))?;
-        Ok(Some(token.secret))
+        let token = text.parse();
+        token.map(Some).map_err(|e| Fatal::usage(format!("the token is wrong: {e}"), format!("correct --{flag}")))
+    }
+
+    fn join(&self) -> Result<Join, Fatal> {
+        if self.input.one("server").is_empty() {
+            return Err(Fatal::usage("an agent needs a server to join", "set --server https://host:6443"));
+        }
+        let server = self.input.one("server").parse().map_err(|why: &str| self.wrong("server", why))?;
+        let mend = "set --token to what node-token on the server holds, or to a new one of `knarr token create`";
+        let token = self.token("token")?.ok_or_else(|| Fatal::usage("an agent needs a token to join", mend))?;
+        Ok(Join { server, token })
     }
 }
 
@@ -350,6 +393,7 @@ mod tests {
             (&["--write-kubeconfig-mode", "9"], "octal"),
             (&["--prefix", "relative"], "absolute"),
             (&["--token", "K10x"], "token is wrong"),
+            (&["--flannel-backend", "wireguard-native"], "vxlan, host-gw"),
         ];
         for (args, why) in bad {
             let e = config(args).unwrap_err();
@@ -359,5 +403,25 @@ mod tests {
             .unwrap();
         assert_eq!(c.node.taints, [("a".into(), "b".into(), "NoExecute".into())]);
         assert_eq!(c.disabled, [Component::Ingress]);
+    }
+
+    #[test]
+    fn an_agent_needs_a_server_and_a_token() {
+        let join = |args: &[&str]| {
+            let args = ["--config", "/dev/null"].iter().chain(args).map(std::ffi::OsString::from);
+            input::read(args).and_then(|i| join(&i)).map_err(|e| e.to_string())
+        };
+        let hash = "a".repeat(64);
+        let good = join(&["-s", "https://10.0.0.1", "-t", &format!("K10{hash}::server:x")]).unwrap();
+        assert_eq!((good.server.to_string().as_str(), good.token.ca_hash), ("https://10.0.0.1:6443", Some(hash)));
+        for (args, why) in [
+            (&["-t", "x"][..], "--server"),
+            (&["-s", "https://a"], "--token"),
+            (&["-s", "http://a", "-t", "x"], "https://"),
+            (&["-s", "https://a", "-t", "K10"], "token is wrong"),
+        ] {
+            let e = join(args).unwrap_err();
+            assert!(e.contains(why), "{args:?}: {e}");
+        }
     }
 }

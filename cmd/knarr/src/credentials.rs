@@ -1,6 +1,6 @@
 //! The cluster's keys on this server, and the files that are made of them.
 
-use std::{net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -9,15 +9,22 @@ use knarr_pki::{Ca, Identity, JoinToken, Leaf, Vault, ca_hash, kubeconfig, rando
 use crate::config::Config;
 
 /// What the server shows, signs with and believes.
+#[derive(Clone)]
 pub(crate) struct Credentials {
     /// Signs what servers show: the API, kubelets, the ingress's local certificates.
-    pub(crate) server_ca: Ca,
+    pub(crate) server_ca: Arc<Ca>,
     /// Signs what clients show.
-    pub(crate) client_ca: Ca,
+    pub(crate) client_ca: Arc<Ca>,
     /// The API's certificate.
     pub(crate) serving: Identity,
     /// Key of ServiceAccount tokens, PEM.
     pub(crate) service_key: String,
+    /// What the API server shows to kubelets.
+    pub(crate) kubelet_client: Identity,
+    /// What this node's kubelet shows.
+    pub(crate) kubelet_serving: Identity,
+    /// The secret of the join token.
+    pub(crate) join_secret: String,
 }
 
 /// Reads or makes all of it, and writes kubeconfig and token files.
@@ -35,8 +42,22 @@ pub(crate) fn prepare(config: &Config, now: Timestamp) -> anyhow::Result<Credent
     })?;
     let admin = vault.leaf("client-admin", &client_ca, &Leaf::client("system:admin", &["system:masters"]), now)?;
     write_kubeconfig(config, &server_ca, &admin)?;
-    write_tokens(config, &vault, &server, server_ca.cert())?;
-    Ok(Credentials { server_ca, client_ca, serving, service_key })
+    let kubelet_client = Leaf::client("kube-apiserver-kubelet-client", &["system:masters"]);
+    let kubelet_client = vault.leaf("client-kube-apiserver", &client_ca, &kubelet_client, now)?;
+    let own = [config.node.name.clone(), config.node.ip.to_string()];
+    let own = own.into_iter().chain(config.node.external_ip.map(|ip| ip.to_string()));
+    let own = Leaf::server(&format!("system:node:{}", config.node.name), own);
+    let kubelet_serving = vault.leaf("serving-kubelet", &server_ca, &own, now)?;
+    let join_secret = write_tokens(config, &vault, &server, server_ca.cert())?;
+    Ok(Credentials {
+        server_ca: Arc::new(server_ca),
+        client_ca: Arc::new(client_ca),
+        serving,
+        service_key,
+        kubelet_client,
+        kubelet_serving,
+        join_secret,
+    })
 }
 
 /// Every name and address the API may be called by.
@@ -69,20 +90,31 @@ fn write_kubeconfig(config: &Config, ca: &Ca, admin: &Identity) -> anyhow::Resul
     write(path, &text, config.paths.kubeconfig_mode).with_context(|| format!("write the kubeconfig {}", path.display()))
 }
 
-/// `token` for servers, `node-token` a link to it, as scripts expect.
-fn write_tokens(config: &Config, vault: &Vault, server: &Path, ca: &str) -> anyhow::Result<()> {
+/// `token` for servers, `node-token` a link to it, as scripts expect. The secret in it.
+fn write_tokens(config: &Config, vault: &Vault, server: &Path, ca: &str) -> anyhow::Result<String> {
     let chosen = config.token.clone();
-    let secret = vault.secret("../token-secret", || chosen.map_or_else(random_secret, Ok))?;
-    let token = JoinToken { ca_hash: Some(ca_hash(ca)), user: "server".to_owned(), secret };
-    write(&server.join("token"), &format!("{token}\n"), 0o600).context("write the join token")?;
+    let secret = match &chosen {
+        // A token that was chosen anew counts.
+        Some(secret) => secret.clone(),
+        None => vault.secret("../token-secret", random_secret)?,
+    };
+    store_token(server, ca, &secret)?;
     let link = server.join("node-token");
     if std::fs::symlink_metadata(&link).is_err() {
         std::os::unix::fs::symlink("token", &link).context("link the node token")?;
     }
-    Ok(())
+    Ok(secret)
 }
 
-fn write(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
+/// Writes the secret of the join token and the token itself below `<data-dir>/server`.
+pub(crate) fn store_token(server: &Path, ca: &str, secret: &str) -> anyhow::Result<()> {
+    write(&server.join("token-secret"), secret, 0o600).context("write the join secret")?;
+    let token = JoinToken { ca_hash: Some(ca_hash(ca)), user: "server".to_owned(), secret: secret.to_owned() };
+    write(&server.join("token"), &format!("{token}\n"), 0o600).context("write the join token")
+}
+
+/// Writes a file so that readers see the old or the new content.
+pub(crate) fn write(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir)?;
     }

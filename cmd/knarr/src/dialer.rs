@@ -1,34 +1,43 @@
-//! From the API server to nodes and Services, inside this process.
+//! From the API server to nodes and Services.
 //!
-//! The agent of this node is reached over an in-memory pipe: it accepts streams as it would accept connections, and
-//! trusts them because nobody else can make one. Services are reached at a ready endpoint's address.
+//! The agent of this process is reached over an in-memory pipe: it accepts streams as it would accept connections, and
+//! trusts them because nobody else can make one. Agents elsewhere are reached at their Node's address, where both sides
+//! show certificates: the agent's must be for its node's *name*, because a node says by itself what its address is.
+//! Services are reached at a ready endpoint's address.
 
 use std::{
     io,
     net::SocketAddr,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use knarr_client::{Api, ApiExt as _, BoxIo, NodeDialer, Request, Verb, resources};
+use rustls::{ClientConfig, pki_types::ServerName};
 use serde::Deserialize;
 use tokio::{net::TcpStream, sync::mpsc};
+use tokio_rustls::TlsConnector;
 
 /// Streams that wait to be accepted by the agent.
 const WAITING: usize = 64;
 /// Bytes in flight in each direction of a pipe.
 const PIPE: usize = 64 << 10;
 
+/// For TCP and TLS to an agent.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// See the module.
 pub(crate) struct Dialer {
     agent: OnceLock<(String, mpsc::Sender<BoxIo>)>,
     api: OnceLock<Arc<dyn Api>>,
+    tls: Arc<ClientConfig>,
 }
 
 impl Dialer {
-    /// A dialer that knows nobody yet.
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { agent: OnceLock::new(), api: OnceLock::new() })
+    /// A dialer that knows nobody yet. `tls` is what the API server shows to agents, and whom it believes.
+    pub(crate) fn new(tls: Arc<ClientConfig>) -> Arc<Self> {
+        Arc::new(Self { agent: OnceLock::new(), api: OnceLock::new(), tls })
     }
 
     /// Where Services are looked up.
@@ -44,13 +53,35 @@ impl Dialer {
     }
 }
 
+impl Dialer {
+    async fn dial_remote(&self, name: &str) -> io::Result<BoxIo> {
+        let api = self.api.get().ok_or(io::ErrorKind::NotFound)?;
+        let node = api.get(&resources::NODES, "", name).await;
+        let node = node.map_err(|e| io::Error::new(io::ErrorKind::NotFound, e.to_string()))?;
+        let node: Node = node.decode().map_err(io::Error::other)?;
+        let at = node.place().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, format!("node {name} has not told its address yet"))
+        })?;
+        let shown = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let connect = async {
+            let stream = TcpStream::connect(at).await?;
+            stream.set_nodelay(true)?;
+            TlsConnector::from(self.tls.clone()).connect(shown, stream).await
+        };
+        let refused = |e: io::Error| io::Error::new(e.kind(), format!("dial tcp {at}: {e}"));
+        match tokio::time::timeout(CONNECT, connect).await {
+            Ok(stream) => Ok(Box::new(stream.map_err(refused)?)),
+            Err(_) => Err(refused(io::ErrorKind::TimedOut.into())),
+        }
+    }
+}
+
 #[async_trait]
 impl NodeDialer for Dialer {
     async fn dial(&self, node: &str) -> io::Result<BoxIo> {
-        let (name, agent) = self.agent.get().ok_or(io::ErrorKind::NotFound)?;
-        if name != node {
-            return Err(io::Error::new(io::ErrorKind::NotFound, format!("node {node} is not reachable")));
-        }
+        let Some((_, agent)) = self.agent.get().filter(|(name, _)| name == node) else {
+            return self.dial_remote(node).await;
+        };
         let (ours, theirs) = tokio::io::duplex(PIPE);
         agent.send(Box::new(theirs)).await.map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
         Ok(Box::new(ours))
@@ -72,6 +103,49 @@ impl NodeDialer for Dialer {
             return Err(io::Error::new(io::ErrorKind::ConnectionRefused, text));
         };
         Ok(Box::new(TcpStream::connect(at).await?))
+    }
+}
+
+#[derive(Deserialize)]
+struct Node {
+    #[serde(default)]
+    status: NodeStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct NodeStatus {
+    addresses: Option<Vec<NodeAddress>>,
+    daemon_endpoints: DaemonEndpoints,
+}
+
+#[derive(Deserialize)]
+struct NodeAddress {
+    #[serde(rename = "type")]
+    kind: String,
+    address: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct DaemonEndpoints {
+    kubelet_endpoint: KubeletEndpoint,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct KubeletEndpoint {
+    #[serde(rename = "Port")]
+    port: u16,
+}
+
+impl Node {
+    /// Where its kubelet is: on the internal address.
+    fn place(&self) -> Option<SocketAddr> {
+        let addresses = self.status.addresses.iter().flatten().filter(|a| a.kind == "InternalIP");
+        let ip = addresses.filter_map(|a| a.address.parse().ok()).next()?;
+        let port = self.status.daemon_endpoints.kubelet_endpoint.port;
+        Some(SocketAddr::new(ip, if port == 0 { 10250 } else { port }))
     }
 }
 

@@ -8,17 +8,17 @@ use std::{
 use anyhow::Context as _;
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
-use knarr_client::events::Recorder;
+use knarr_client::{Api, events::Recorder};
 use knarr_daemon::Tasks;
 use knarr_dns::Dns;
 use knarr_ingress::{Ingress, Limits, Listen, Office, Signer};
 use knarr_pki::{Ca, Leaf};
 
-use crate::{component, config::Config, exit::Fatal, server::ControlPlane};
+use crate::{component, config::Config, exit::Fatal, listeners::Listeners, server::ControlPlane};
 
 /// DNS on the node's own pod address.
 pub(crate) async fn start_dns(
-    plane: &ControlPlane,
+    api: &Arc<dyn Api>,
     config: &Config,
     address: IpAddr,
     pods: Ipv4Net,
@@ -32,7 +32,7 @@ pub(crate) async fn start_dns(
         resolv_conf: config.node.resolv_conf.clone(),
         node: config.node.name.clone(),
     };
-    let dns = Dns::new(dns, plane.api("system:knarr:dns", &[]))?;
+    let dns = Dns::new(dns, api.clone())?;
     dns.start(tasks).await.context("start DNS")
 }
 
@@ -44,20 +44,25 @@ pub(crate) fn keep_dns_service(plane: &ControlPlane, config: &Config, tasks: &Ta
 
 /// The ingress of this node. Its ports are bound here, once: a taken one is an error before anything else starts, and
 /// a restart of the component goes on with the same sockets.
-pub(crate) fn start_ingress(plane: &ControlPlane, config: &Config, tasks: &Tasks) -> Result<(), Fatal> {
-    let bind = |port: u16, flag: &str| match port {
+pub(crate) fn start_ingress(
+    api: &Arc<dyn Api>,
+    config: &Config,
+    listeners: &Listeners,
+    tasks: &Tasks,
+) -> Result<(), Fatal> {
+    let bind = |port: u16, name: &str, flag: &str| match port {
         0 => Ok(None),
         port => {
             let at = SocketAddr::new(config.api.listen.ip(), port);
             let taken = |e| {
                 Fatal::in_use(format!("the ingress cannot listen on {at}: {e}"), format!("free it or set --{flag}"))
             };
-            TcpListener::bind(at).map(Some).map_err(taken)
+            listeners.listen(name, at).map(Some).map_err(taken)
         }
     };
-    let http = bind(config.ingress.http, "ingress-http-port")?;
-    let https = bind(config.ingress.https, "ingress-https-port")?;
-    let api = plane.api("system:knarr:ingress", &[]);
+    let http = bind(config.ingress.http, "ingress-http", "ingress-http-port")?;
+    let https = bind(config.ingress.https, "ingress-https", "ingress-https-port")?;
+    let api = api.clone();
     tasks.spawn("ingress", move |stop| {
         component::keep("ingress", stop, async move |tasks: &Tasks| {
             let again = |socket: &Option<TcpListener>| socket.as_ref().map(TcpListener::try_clone).transpose();
@@ -75,7 +80,7 @@ pub(crate) fn start_ingress(plane: &ControlPlane, config: &Config, tasks: &Tasks
 }
 
 /// The server's half of the ingress: class, status, certificates of the cluster's own CA.
-pub(crate) fn start_office(plane: &ControlPlane, ca: Ca, tasks: &Tasks) {
+pub(crate) fn start_office(plane: &ControlPlane, ca: Arc<Ca>, tasks: &Tasks) {
     let api = plane.api("system:apiserver", &["system:masters"]);
     let signer = Arc::new(LocalCa(ca));
     tasks.spawn("ingress: office", move |stop| {
@@ -89,7 +94,7 @@ pub(crate) fn start_office(plane: &ControlPlane, ca: Ca, tasks: &Tasks) {
 }
 
 /// The cluster's CA as the ingress sees it. The key stays on the server.
-struct LocalCa(Ca);
+struct LocalCa(Arc<Ca>);
 
 impl Signer for LocalCa {
     fn sign(&self, hosts: &[String]) -> Result<(String, String), knarr_daemon::Error> {

@@ -7,6 +7,7 @@
 //! | 2 | wrong arguments or configuration |
 //! | 3 | the host lacks something (root, a program, a kernel feature) |
 //! | 4 | an address or port is in use |
+//! | 5 | the cluster did not let this machine join |
 
 use std::{fmt, process::ExitCode};
 
@@ -31,6 +32,11 @@ impl Fatal {
     /// The host lacks something.
     pub(crate) fn host(what: impl Into<String>, mend: impl Into<String>) -> Self {
         Self::new(3, what, mend)
+    }
+
+    /// The cluster refused.
+    pub(crate) fn refused(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::new(5, what, mend)
     }
 
     /// An address is taken.

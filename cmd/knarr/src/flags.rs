@@ -76,8 +76,12 @@ pub(crate) const FLAGS: &[Flag] = &[
         .env("CONFIG_FILE"),
     flag("data-dir", Value, "/var/lib/knarr", "where knarr keeps its state").short('d').env("DATA_DIR"),
     flag("prefix", Value, "", "put every host path below this directory (several nodes on one kernel)").env("PREFIX"),
+    flag("server", Value, "", "the server to join: https://host:6443 (agent only)").short('s').env("URL"),
     flag("token", Value, "", "shared secret for joining").short('t').env("TOKEN"),
     flag("token-file", Value, "", "file with the shared secret").env("TOKEN_FILE"),
+    flag("agent-token", Value, "", "another secret for agents (server only)").env("AGENT_TOKEN"),
+    flag("agent-token-file", Value, "", "file with the agents' secret").env("AGENT_TOKEN_FILE"),
+    flag("lb-server-port", Value, "6444", "loopback port of the agent's way to the API").env("LB_SERVER_PORT"),
     flag("write-kubeconfig", Value, "/etc/knarr/knarr.yaml", "where the admin kubeconfig is written")
         .short('o')
         .env("KUBECONFIG_OUTPUT"),
@@ -91,7 +95,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("service-node-port-range", Value, "30000-32767", "NodePorts"),
     flag("cluster-dns", Value, "10.43.0.10", "address of the cluster DNS Service"),
     flag("cluster-domain", Value, "cluster.local", "DNS domain of the cluster"),
-    flag("disable", List, "", "leave out: dns (coredns), ingress (traefik), proxy, scheduler, controllers"),
+    flag("disable", List, "", "leave out: dns (coredns), ingress (traefik), metrics-server, proxy, scheduler, controllers"),
     flag("node-name", Value, "", "name of this node (default: the host's)").env("NODE_NAME"),
     flag("node-label", List, "", "labels set when the node registers first"),
     flag("node-taint", List, "", "taints set when the node registers first"),
@@ -99,15 +103,37 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("node-external-ip", Value, "", "address of this node seen from outside"),
     flag("resolv-conf", Value, "/etc/resolv.conf", "upstream DNS servers").env("RESOLV_CONF"),
     flag("container-runtime-endpoint", Value, "", "use this running CRI socket instead of a private containerd"),
+    flag("private-registry", Value, "/etc/knarr/registries.yaml", "mirrors of and credentials for registries"),
     flag("snapshotter", Value, "overlayfs", "containerd snapshotter"),
     flag("cgroup-root", Value, "", "parent cgroup of all pods"),
     flag("ingress-http-port", Value, "80", "port of the built-in ingress for HTTP; 0 for none"),
     flag("ingress-https-port", Value, "443", "port of the built-in ingress for HTTPS; 0 for none"),
-    flag("kubelet-arg", List, "", "key=value for the node agent (max-pods, …)"),
+    flag("kubelet-arg", List, "", "key=value for the node agent (max-pods, port, …)"),
     flag("debug", Switch, "false", "log more").env("DEBUG"),
     flag("v", Value, "0", "log level as Kubernetes programs have it").fate(Fate::Ignored("use --debug or KNARR_LOG")),
-    flag("flannel-backend", Value, "vxlan", "network between nodes")
-        .fate(Fate::Ignored("one node needs no network between nodes")),
+    flag("flannel-backend", Value, "vxlan", "network between nodes: vxlan, host-gw (all on one network) or none"),
+    flag("flannel-iface", Value, "", "link to the other nodes (default: the one with the node's address)"),
+    flag("disable-apiserver-lb", Switch, "false", "").fate(Fate::Ignored("the balancer costs nothing")),
+    flag("node-internal-dns", List, "", "").fate(Fate::Ignored("nodes are reached by address")),
+    flag("node-external-dns", List, "", "").fate(Fate::Ignored("nodes are reached by address")),
+    flag("protect-kernel-defaults", Switch, "false", "").fate(Fate::Ignored("knarr changes no kernel default")),
+    flag("selinux", Switch, "false", "").env("SELINUX").fate(Fate::Ignored("containerd decides by itself")),
+    flag("kube-proxy-arg", List, "", "").fate(Fate::Ignored("the proxy has no such settings")),
+    flag("enable-pprof", Switch, "false", "").fate(Fate::Ignored("there is none")),
+    flag("vpn-auth", Value, "", "").fate(Fate::Refused("there is no VPN integration")),
+    flag("vpn-auth-file", Value, "", "").fate(Fate::Refused("there is no VPN integration")),
+    flag("with-node-id", Switch, "false", "").fate(Fate::Refused("give every machine a --node-name of its own")),
+    flag("default-runtime", Value, "", "").fate(Fate::Ignored("the runtime is runc")),
+    flag("pause-image", Value, "", "").fate(Fate::Ignored("knarr brings its own")),
+    flag("image-service-endpoint", Value, "", "").fate(Fate::Ignored("images are the runtime's")),
+    flag("nonroot-devices", Switch, "false", "").fate(Fate::Ignored("devices are as containerd has them")),
+    flag("image-credential-provider-bin-dir", Value, "", "").fate(Fate::Ignored("there are no such providers")),
+    flag("image-credential-provider-config", Value, "", "").fate(Fate::Ignored("there are no such providers")),
+    flag("flannel-conf", Value, "", "").fate(Fate::Ignored("the network needs no file")),
+    flag("flannel-cni-conf", Value, "", "").fate(Fate::Ignored("the network needs no file")),
+    flag("vmodule", Value, "", "").fate(Fate::Ignored("use KNARR_LOG")),
+    flag("log", Value, "", "").short('l').fate(Fate::Ignored("logs go to standard error")),
+    flag("alsologtostderr", Switch, "false", "").fate(Fate::Ignored("logs go to standard error")),
     flag("egress-selector-mode", Value, "agent", "").fate(Fate::Ignored("knarr has one way to its nodes")),
     flag("disable-network-policy", Switch, "false", "").fate(Fate::Ignored("there is no policy engine yet")),
     flag("disable-helm-controller", Switch, "false", "").fate(Fate::Ignored("there is none")),
@@ -118,6 +144,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("docker", Switch, "false", "").fate(Fate::Refused("the runtime is containerd")),
     flag("rootless", Switch, "false", "").fate(Fate::Refused("knarr needs root")),
     flag("no-deploy", List, "", "").fate(Fate::Alias("disable")),
+    flag("no-flannel", Switch, "false", "").fate(Fate::Refused("write --flannel-backend=none")),
     flag("cluster-secret", Value, "", "").fate(Fate::Alias("token")),
 ];
 
@@ -134,6 +161,9 @@ pub(crate) fn help() -> String {
         "knarr {VERSION} — Kubernetes in one static binary
 
 usage: knarr server [flags]     run a control plane and a node
+       knarr agent [flags]      run a node of a cluster: --server https://host:6443 --token …
+       knarr token …            make, list and remove tokens for joining (knarr token help)
+       knarr uninstall [flags]  remove everything knarr made on this host
        knarr version            print the version
        knarr help               print this
 

@@ -4,6 +4,7 @@
 //! a cluster. Started by a container runtime (`CNI_COMMAND` is set) it is the CNI plugin.
 
 mod agent;
+mod balancer;
 mod component;
 mod config;
 mod credentials;
@@ -13,13 +14,19 @@ mod exit;
 mod flags;
 mod host;
 mod input;
+mod join;
+mod kubeconfig;
+mod listeners;
 mod node;
 mod notify;
 mod pid;
 mod preflight;
+mod registries;
 mod roles;
 mod server;
+mod token;
 mod uninstall;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -35,13 +42,29 @@ fn run() -> Result<(), exit::Fatal> {
     let command = args.next().unwrap_or_default();
     match command.to_str().unwrap_or_default() {
         "server" => {
-            let config = configure(args)?;
+            let (input, config) = configure(args)?;
+            if !input.one("server").is_empty() {
+                return Err(exit::Fatal::usage(
+                    "a server cannot join another one: several servers are not supported yet",
+                    "run `knarr agent` instead, or leave --server (KNARR_URL) out",
+                ));
+            }
             preflight::check(&config)?;
             let _claim = pid::claim(&config.paths.run)?;
-            runtime()?.block_on(server::run(config))
+            let listeners = listeners::Listeners::inherit();
+            runtime()?.block_on(server::run(config, &listeners))
         }
+        "agent" => {
+            let (input, config) = configure(args)?;
+            let join = config::join(&input)?;
+            preflight::check(&config)?;
+            let _claim = pid::claim(&config.paths.run)?;
+            let listeners = listeners::Listeners::inherit();
+            runtime()?.block_on(worker::run(config, join, &listeners))
+        }
+        "token" => token::run(args, runtime),
         "uninstall" => {
-            let config = configure(args)?;
+            let (_, config) = configure(args)?;
             runtime()?.block_on(uninstall::run(&config))
         }
         "--version" | "-v" | "version" => {
@@ -56,14 +79,14 @@ fn run() -> Result<(), exit::Fatal> {
     }
 }
 
-fn configure(args: impl Iterator<Item = std::ffi::OsString>) -> Result<config::Config, exit::Fatal> {
+fn configure(args: impl Iterator<Item = std::ffi::OsString>) -> Result<(input::Input, config::Config), exit::Fatal> {
     let input = input::read(args)?;
     let config = config::check(&input)?;
     knarr_daemon::telemetry::init(if config.debug { "debug,hyper=info,h2=info,tower=info" } else { "info" });
     for warning in &input.warnings {
         tracing::warn!("{warning}");
     }
-    Ok(config)
+    Ok((input, config))
 }
 
 /// Two workers serve a small machine as well as more would, and each costs memory.

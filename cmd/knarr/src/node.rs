@@ -1,48 +1,87 @@
 //! The node agent proper (the kubelet), and its end of the way from the API server.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::Arc,
+};
 
-use anyhow::Context as _;
-use knarr_client::Api;
+use knarr_client::{Api, BoxIo};
 use knarr_cri::Cri;
 use knarr_daemon::{Stop, Tasks};
-use knarr_kubelet::{Config as KubeletConfig, Kubelet, Taint};
+use knarr_kubelet::{Config as KubeletConfig, Guard, Kubelet, Taint};
+use tokio::sync::mpsc;
 
-use crate::{component, config::Config, server::ControlPlane};
+use crate::{agent::Door, component, config::Config, exit::Fatal, listeners::Listeners};
 
-/// Starts the kubelet as a component of its own.
+/// The kubelet's port.
+pub(crate) fn listen(config: &Config, listeners: &Listeners) -> Result<TcpListener, Fatal> {
+    let at = SocketAddr::new(config.api.listen.ip(), config.node.port);
+    listeners.listen("kubelet", at).map_err(|e| {
+        Fatal::in_use(format!("the kubelet cannot listen on {at}: {e}"), "stop what uses it or set --kubelet-arg port=…")
+    })
+}
+
+/// Starts the kubelet as a component of its own. A restart of it goes on with the same port and streams.
 pub(crate) async fn start(
-    plane: &ControlPlane,
     config: &Config,
     api: &Arc<dyn Api>,
     socket: &Path,
+    door: Door,
+    port: TcpListener,
     tasks: &Tasks,
-) -> anyhow::Result<()> {
-    let streams = Arc::new(tokio::sync::Mutex::new(plane.dialer.accept_for(&config.node.name)));
-    let (kubelet, api, socket) = (kubelet_config(config), api.clone(), socket.to_owned());
-    kubelet.check().context("check the node's configuration")?;
+) -> Result<(), Fatal> {
+    let Door { tls, streams } = door;
+    let streams = streams.map(|streams| Arc::new(tokio::sync::Mutex::new(streams)));
+    let (mut kubelet, api, socket) = (kubelet_config(config), api.clone(), socket.to_owned());
+    let unknown = kubelet.arguments(&config.node.arguments)?;
+    if !unknown.is_empty() {
+        tracing::warn!(?unknown, "arguments for the kubelet that mean nothing here");
+    }
+    let runtime = Cri::new(&socket).with_registries(crate::registries::read(&config.paths.registries)?);
+    let name = config.node.name.clone();
+    kubelet.check()?;
     tasks.spawn("kubelet", move |stop| {
         component::keep("kubelet", stop, async move |tasks: &Tasks| {
             let stop = tasks.stop_token();
             let events = knarr_cri::events::subscribe(&socket, tasks);
-            let agent = Kubelet::new(kubelet.clone(), api.clone(), Arc::new(Cri::new(&socket)), events, stop)?;
-            let (server, streams) = (agent.server(), streams.clone());
-            tasks.spawn("kubelet: streams", move |stop: Stop| async move {
-                let mut streams = streams.lock().await;
-                loop {
-                    let io = tokio::select! {
-                        io = streams.recv() => io,
-                        () = stop.cancelled() => None,
-                    };
-                    let Some(io) = io else { return Ok::<(), std::convert::Infallible>(()) };
-                    server.serve(io).await;
-                }
-            });
+            let agent = Kubelet::new(kubelet.clone(), api.clone(), Arc::new(runtime.clone()), events, stop)?;
+            if let Some(streams) = streams.clone() {
+                let server = agent.server();
+                tasks.spawn("kubelet: streams", move |stop| accept(streams, server, stop));
+            }
+            let (port, tls) = (again(&port)?, tls.clone());
+            let (server, guard) = (agent.server(), Guard::new(api.clone(), &name));
+            tasks.spawn("kubelet: port", |stop| server.listen(port, tls, guard, stop));
             agent.run(tasks);
-            Ok::<(), knarr_kubelet::KubeletError>(())
+            Ok::<(), anyhow::Error>(())
         })
     });
     Ok(())
+}
+
+/// The same port for another life of the component.
+fn again(port: &TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+    let port = port.try_clone()?;
+    port.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(port)
+}
+
+/// Hands on what an API server in this process asks.
+async fn accept(
+    streams: Arc<tokio::sync::Mutex<mpsc::Receiver<BoxIo>>>,
+    server: knarr_kubelet::Server,
+    stop: Stop,
+) -> Result<(), std::convert::Infallible> {
+    let mut streams = streams.lock().await;
+    loop {
+        let io = tokio::select! {
+            io = streams.recv() => io,
+            () = stop.cancelled() => None,
+        };
+        let Some(io) = io else { return Ok(()) };
+        server.serve(io).await;
+    }
 }
 
 fn kubelet_config(config: &Config) -> KubeletConfig {
@@ -56,7 +95,8 @@ fn kubelet_config(config: &Config) -> KubeletConfig {
     };
     KubeletConfig {
         external_ips: node.external_ip.into_iter().collect(),
-        hostname: crate::host::name().unwrap_or_else(|_| node.name.clone()),
+        // The name a node is known by, also where its host has another: pods are spread by this label.
+        hostname: node.name.clone(),
         root: config.paths.kubelet.clone(),
         pod_logs: config.paths.pod_logs.clone(),
         container_logs: config.paths.container_logs.clone(),
@@ -65,6 +105,7 @@ fn kubelet_config(config: &Config) -> KubeletConfig {
         domain: config.net.domain.clone(),
         resolv_conf: node.resolv_conf.clone(),
         max_pods: node.max_pods,
+        port: node.port,
         labels,
         taints: node.taints.iter().map(taint).collect(),
         ..KubeletConfig::new(&node.name, node.ip)

@@ -8,24 +8,30 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use knarr_apiserver::{
-    Caller, Face, FaceParts, Health, LocalApi, NoRoutes, Server, TlsMaterial, User,
+    Caller, Face, FaceParts, Health, LocalApi, Server, TlsMaterial, User,
     admission::Admission,
     authn::{Authenticator, ServiceAccounts, SigningKey, TokenTable},
     authz::{self, Authority},
     registry::{Clock, Parts, Registry, ServiceNetwork, bootstrap},
 };
-use knarr_client::{Api, Resource, events::Recorder};
-use knarr_controllers::{Config as ControllersConfig, Context as Controllers};
+use knarr_client::{Api, Resource, events::Recorder, remote::tls};
+use knarr_controllers::{
+    Config as ControllersConfig, Context as Controllers,
+    certificates::{self, Authorities},
+};
 use knarr_daemon::{Stop, Tasks};
 use tokio::net::TcpListener;
 
 use crate::{
-    agent, component,
+    agent::{self, Apis, Door},
+    component,
     config::{Component, Config},
     credentials::{self, Credentials},
     dialer::Dialer,
     edge,
     exit::Fatal,
+    join::{self, Cluster, JoinRoutes},
+    listeners::Listeners,
     notify::notify,
     roles,
 };
@@ -34,19 +40,19 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(25);
 
 /// Runs until told to stop.
-pub(crate) async fn run(config: Config) -> Result<(), Fatal> {
+pub(crate) async fn run(config: Config, listeners: &Listeners) -> Result<(), Fatal> {
     let begun = std::time::Instant::now();
     let credentials = credentials::prepare(&config, Timestamp::now())?;
-    let listener = listen(&config).await?;
+    let listener = listen(&config, listeners)?;
     let plane = ControlPlane::build(&config, &credentials).await?;
     let stop = Stop::new();
     let tasks = Tasks::new(&stop);
     plane.start(&config, &credentials, listener, &tasks).await?;
     tracing::info!(ms = begun.elapsed().as_millis(), listen = %config.api.listen, "the API answers");
     if !config.disabled.contains(&Component::Controllers) {
-        let (plane, config, ca) = (plane.clone(), config.clone(), credentials.server_ca.cert().to_owned());
+        let (plane, config, credentials) = (plane.clone(), config.clone(), credentials.clone());
         tasks.spawn("controllers", move |stop| {
-            component::keep("controllers", stop, async move |tasks| plane.controllers(&config, &ca, tasks))
+            component::keep("controllers", stop, async move |tasks| plane.controllers(&config, &credentials, tasks))
         });
     }
     roles::start(&plane, &config.node.name, &tasks);
@@ -57,28 +63,38 @@ pub(crate) async fn run(config: Config) -> Result<(), Fatal> {
         });
     }
     if !config.disabled.contains(&Component::Ingress) {
-        edge::start_office(&plane, credentials.server_ca, &tasks);
+        edge::start_office(&plane, credentials.server_ca.clone(), &tasks);
     }
     if !config.disabled.contains(&Component::Dns) {
         edge::keep_dns_service(&plane, &config, &tasks);
     }
     if !config.disabled.contains(&Component::Agent) {
-        agent::start(&plane, &config, &tasks).await?;
+        let shown = join::serving_config(&credentials.kubelet_serving, credentials.client_ca.cert())?;
+        let (_renew, tls) = tokio::sync::watch::channel(Some(shown));
+        let door = Door { tls, streams: Some(plane.dialer.accept_for(&config.node.name)) };
+        agent::start(&plane.apis(&config.node.name), &config, door, listeners, &tasks).await?;
     }
+    listeners.close_others();
     notify("READY=1");
     tracing::info!(ms = begun.elapsed().as_millis(), kubeconfig = %config.paths.kubeconfig.display(), "knarr is up");
     until_told().await.context("wait for signals")?;
     notify("STOPPING=1");
     tracing::info!("stopping; containers keep running");
-    let late = tasks.stop_all(GRACE).await;
-    if !late.is_empty() {
-        tracing::warn!(?late, "tasks did not stop in time");
-    }
+    end(&tasks).await;
     plane.store.close().await.map_err(|e| anyhow::anyhow!("close the store: {}", knarr_daemon::chain(&*e)))?;
     Ok(())
 }
 
-async fn until_told() -> std::io::Result<()> {
+/// Ends all tasks.
+pub(crate) async fn end(tasks: &Tasks) {
+    let late = tasks.stop_all(GRACE).await;
+    if !late.is_empty() {
+        tracing::warn!(?late, "tasks did not stop in time");
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub(crate) async fn until_told() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
@@ -88,9 +104,13 @@ async fn until_told() -> std::io::Result<()> {
     Ok(())
 }
 
-async fn listen(config: &Config) -> Result<TcpListener, Fatal> {
+fn listen(config: &Config, listeners: &Listeners) -> Result<TcpListener, Fatal> {
     let at = config.api.listen;
-    TcpListener::bind(at).await.map_err(|e| match e.kind() {
+    let socket = listeners.listen("api", at).and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        TcpListener::from_std(socket)
+    });
+    socket.map_err(|e| match e.kind() {
         std::io::ErrorKind::AddrInUse => {
             Fatal::in_use(format!("the API's port {at} is in use"), "stop what uses it or set --https-listen-port")
         }
@@ -110,6 +130,7 @@ pub(crate) struct ControlPlane {
     /// Health checks.
     pub(crate) health: Arc<Health>,
     clock: Clock,
+    tokens: Arc<TokenTable>,
 }
 
 impl ControlPlane {
@@ -124,10 +145,12 @@ impl ControlPlane {
         let issuer = format!("https://kubernetes.default.svc.{}", config.net.domain);
         let audiences = vec![issuer.clone(), "knarr".to_owned()];
         let accounts = ServiceAccounts::new(&issuer, audiences, key, Vec::new(), clock.clone());
-        let authenticator = Authenticator::new(TokenTable::new([]), accounts.clone());
+        let secrets = std::iter::once(credentials.join_secret.clone()).chain(config.agent_token.clone());
+        let tokens = TokenTable::new(join::joiners(secrets));
+        let authenticator = Authenticator::new(tokens.clone(), accounts.clone());
         let registry = Registry::new(Parts {
             store: store.clone(),
-            resources: knarr_catalog::resources(),
+            resources: served(config),
             authorizer: authority.clone(),
             issuer: accounts.clone(),
             reviewer: authenticator.clone(),
@@ -138,11 +161,14 @@ impl ControlPlane {
             },
             clock: clock.clone(),
         });
-        let dialer = Dialer::new();
-        let plane = Self { store, registry, authority, authenticator, dialer, health: Health::new(), clock };
+        let shown = &credentials.kubelet_client;
+        let tls = tls::config(credentials.server_ca.cert(), Some((&shown.cert, &shown.key)));
+        let dialer = Dialer::new(tls.context("use the API server's client certificate")?);
+        let plane = Self { store, registry, authority, authenticator, dialer, health: Health::new(), clock, tokens };
         let root = plane.api("system:apiserver", &["system:masters"]);
         accounts.bind(root.clone());
-        plane.dialer.follow(root);
+        plane.dialer.follow(root.clone());
+        knarr_apiserver::usage::serve(&plane.registry, root, plane.dialer.clone());
         Ok(plane)
     }
 
@@ -153,6 +179,16 @@ impl ControlPlane {
         let manager = user.rsplit(':').next().unwrap_or(user);
         let caller = Caller { user: Arc::new(User::new(user, &all)), manager: manager.into() };
         Arc::new(LocalApi::new(self.registry.clone(), self.authority.clone(), caller))
+    }
+
+    /// The API as the parts of an agent in this process see it.
+    fn apis(&self, node: &str) -> Apis {
+        Apis {
+            node: self.api(&format!("system:node:{node}"), &["system:nodes"]),
+            proxy: self.api("system:kube-proxy", &[]),
+            dns: self.api("system:knarr:dns", &[]),
+            ingress: self.api("system:knarr:ingress", &[]),
+        }
     }
 
     /// Makes what every cluster has, then lets the listener answer.
@@ -169,6 +205,17 @@ impl ControlPlane {
         bootstrap::run(&self.registry, &endpoint).await.context("make the cluster's first objects")?;
         authz::defaults::ensure(&*root).await.context("make the default roles")?;
         self.authority.rbac().synced().await;
+        if !config.disabled.contains(&Component::Agent) {
+            join::claim_own(&*root, config).await.context("claim this node's name")?;
+        }
+        let routes = JoinRoutes {
+            api: root,
+            cluster: Cluster::of(config, credentials.client_ca.cert()),
+            tokens: self.tokens.clone(),
+            dir: config.paths.data.join("server"),
+            ca: credentials.server_ca.cert().to_owned(),
+            agent_token: config.agent_token.clone(),
+        };
         let material = TlsMaterial {
             chain: credentials.serving.cert.clone(),
             key: credentials.serving.key.clone(),
@@ -181,7 +228,7 @@ impl ControlPlane {
             authenticator: self.authenticator.clone(),
             nodes: self.dialer.clone(),
             health: self.health.clone(),
-            routes: Arc::new(NoRoutes),
+            routes: Arc::new(routes),
             ca: credentials.server_ca.cert().to_owned(),
             address: format!("{}:{}", config.api.advertise, config.api.listen.port()),
             clock: self.clock.clone(),
@@ -191,7 +238,7 @@ impl ControlPlane {
         Ok(())
     }
 
-    fn controllers(&self, config: &Config, ca: &str, tasks: &Tasks) -> Result<(), anyhow::Error> {
+    fn controllers(&self, config: &Config, credentials: &Credentials, tasks: &Tasks) -> Result<(), anyhow::Error> {
         let api = self.api("system:kube-controller-manager", &["system:masters"]);
         let (recorder, writer) = Recorder::new(api.clone(), "kube-controller-manager", "");
         tasks.spawn("controllers: events", |stop| writer.run(stop));
@@ -201,11 +248,14 @@ impl ControlPlane {
             config: Arc::new(ControllersConfig {
                 cluster_cidr: config.net.cluster_cidr,
                 node_prefix: 24,
-                root_ca: ca.to_owned(),
+                root_ca: credentials.server_ca.cert().to_owned(),
                 resources: deletable(),
             }),
         };
         knarr_controllers::start(&cx, tasks);
+        let authorities =
+            Authorities { client: credentials.client_ca.clone(), server: credentials.server_ca.clone() };
+        certificates::start(&cx, authorities, tasks);
         Ok(())
     }
 
@@ -216,6 +266,15 @@ impl ControlPlane {
         knarr_scheduler::Scheduler::new(api, recorder).start(tasks);
         Ok(())
     }
+}
+
+/// The resources this server answers for.
+fn served(config: &Config) -> Vec<knarr_catalog::Resource> {
+    let mut resources = knarr_catalog::resources();
+    if config.disabled.contains(&Component::Metrics) {
+        resources.retain(|r| r.faces[r.storage].group != knarr_apiserver::usage::GROUP);
+    }
+    resources
 }
 
 /// The resources whose objects can be deleted, under their storage version.

@@ -33,6 +33,9 @@ pub(crate) async fn run(config: &Config) -> Result<(), Fatal> {
     {
         left.extend(errors.iter().map(|e| knarr_daemon::chain(e)));
     }
+    if let Err(errors) = knarr_network::Overlay::remove().await {
+        left.extend(errors.iter().map(|e| knarr_daemon::chain(e)));
+    }
     let paths = &config.paths;
     let ours = [&paths.kubelet, &paths.run, &paths.data, &paths.pod_logs, &paths.container_logs, &paths.etc];
     for dir in ours {

@@ -7,8 +7,10 @@
 //! and by a compiler from OpenAPI for CustomResourceDefinitions — and every algorithm is generic over it.
 
 pub mod apply;
+pub mod cron;
 pub mod decode;
 pub mod default;
+pub mod demand;
 pub mod duration;
 pub mod field;
 pub mod fields;
@@ -16,8 +18,10 @@ pub mod json;
 pub mod names;
 pub mod object;
 pub mod patch;
+pub mod placement;
 pub mod proto;
 pub mod quantity;
+pub mod quota;
 pub mod same;
 pub mod schema;
 pub mod selector;

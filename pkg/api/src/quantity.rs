@@ -174,6 +174,14 @@ impl std::str::FromStr for Quantity {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Quantity {
+    /// From a string, the only form canonical JSON has.
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = Str::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 impl From<Quantity> for Str {
     fn from(q: Quantity) -> Self {
         compact_str::format_compact!("{q}")

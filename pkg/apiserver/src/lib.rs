@@ -32,6 +32,7 @@ mod server;
 mod table;
 mod tls;
 mod uri;
+pub mod usage;
 mod watch;
 
 pub use authorize::{Attributes, Authorizer, Decision};

@@ -13,7 +13,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use knarr_client::Io;
-use knarr_daemon::{Crowd, Stop};
+use knarr_daemon::{Crowd, Stop, stop_unless_new};
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -36,6 +36,9 @@ const HEADERS: Duration = Duration::from_secs(32);
 
 /// How long a full file table is waited out: accepting at once again would spin.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// When told to stop, for the first request of a client that has just come.
+const FIRST: Duration = Duration::from_millis(250);
 
 /// For requests that run when the server is told to stop.
 const GRACE: Duration = Duration::from_secs(20);
@@ -88,6 +91,7 @@ impl Server {
 
 async fn secure(face: Arc<Face>, stream: TcpStream, config: Arc<ServerConfig>, address: String, stop: Stop) {
     let _ = stream.set_nodelay(true);
+    notice_loss(&stream);
     match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
         Ok(Ok(stream)) => {
             let certificates = stream.get_ref().1.peer_certificates();
@@ -99,12 +103,25 @@ async fn secure(face: Arc<Face>, stream: TcpStream, config: Arc<ServerConfig>, a
     }
 }
 
+/// Has the kernel ask whether the other end is still there: a watch or a terminal may say nothing for hours, and one whose
+/// machine was switched off must end some time.
+fn notice_loss(stream: &TcpStream) {
+    use nix::sys::socket::{setsockopt, sockopt};
+    // A socket without them works as well.
+    let _ = setsockopt(stream, sockopt::KeepAlive, &true);
+    let _ = setsockopt(stream, sockopt::TcpKeepIdle, &30);
+    let _ = setsockopt(stream, sockopt::TcpKeepInterval, &15);
+    let _ = setsockopt(stream, sockopt::TcpKeepCount, &4);
+}
+
 /// Serves one connection over any stream, already decrypted and identified.
 pub async fn serve(face: Arc<Face>, stream: impl Io + 'static, peer: Peer, stop: Stop) {
     let peer = Arc::new(peer);
+    let asked = Stop::new();
     let service = {
-        let peer = peer.clone();
+        let (peer, asked) = (peer.clone(), asked.clone());
         service_fn(move |request: http::Request<Incoming>| {
+            asked.cancel();
             let (face, peer) = (face.clone(), peer.clone());
             let request = request.map(|body| body.map_err(BodyError::new).boxed_unsync());
             let answered: BoxFuture<'static, Result<Reply, Infallible>> =
@@ -125,7 +142,7 @@ pub async fn serve(face: Arc<Face>, stream: impl Io + 'static, peer: Peer, stop:
     tokio::pin!(connection);
     let end = tokio::select! {
         end = connection.as_mut() => end,
-        () = stop.cancelled() => {
+        () = stop_unless_new(&stop, &asked, FIRST) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

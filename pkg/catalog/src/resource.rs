@@ -26,7 +26,8 @@ pub struct Resource {
     pub categories: Vec<Str>,
     /// Whether objects live in namespaces.
     pub namespaced: bool,
-    /// Whether objects are stored. Those that are not are asked and answered: reviews, bindings, component statuses.
+    /// Whether objects are stored. Those that are not are asked and answered (reviews, bindings) or computed for every
+    /// answer (metrics, component statuses).
     pub stored: bool,
     /// Verbs of the object itself.
     pub verbs: Verbs,

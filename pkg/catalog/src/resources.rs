@@ -6,6 +6,7 @@
 
 mod extensions;
 mod infrastructure;
+mod metrics;
 mod nucleus;
 mod policy;
 mod row;
@@ -22,7 +23,14 @@ use row::{Group, Row, Sub};
 
 /// Every built-in resource.
 pub fn resources() -> Vec<Resource> {
-    let groups = [nucleus::GROUPS, workloads::GROUPS, policy::GROUPS, infrastructure::GROUPS, extensions::GROUPS];
+    let groups = [
+        nucleus::GROUPS,
+        workloads::GROUPS,
+        policy::GROUPS,
+        infrastructure::GROUPS,
+        extensions::GROUPS,
+        metrics::GROUPS,
+    ];
     let rows = groups.iter().copied().flatten().flat_map(|group| group.rows.iter().map(move |row| (group, row)));
     rows.map(|(group, row)| assemble(group, row)).collect()
 }
@@ -42,7 +50,7 @@ fn assemble(group: &Group, row: &Row) -> Resource {
         faces,
         storage: 0,
         plural: row.plural.into(),
-        singular: row.kind.to_ascii_lowercase().into(),
+        singular: if row.singular.is_empty() { row.kind.to_ascii_lowercase().into() } else { row.singular.into() },
         kind: row.kind.into(),
         short_names: words(row.short),
         categories: words(row.categories),

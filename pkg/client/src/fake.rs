@@ -3,7 +3,7 @@
 //! It knows no schema, no admission and no defaults. What it keeps true is what components rely on: revisions grow, a
 //! watch sees every change of its selection in order, UIDs and creation times are given, deletion waits for finalizers
 //! and for a grace period, and preconditions hold. A strategic patch is a merge patch that merges lists of objects by
-//! `type`, `ip`, `uid` or `name`. Writes can be made to fail ([`FakeApi::fail_next`]), requests are recorded.
+//! `type`, `ip`, `uid` or `name`, and finalizers. Writes can be made to fail ([`FakeApi::fail_next`]), requests are recorded.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -159,10 +159,21 @@ impl FakeApi {
                         "Precondition failed: UID in precondition",
                     ));
                 }
+                let revision = body.str_at(&["metadata", "resourceVersion"]);
+                if !revision.is_empty() && revision != tree.str_at(&["metadata", "resourceVersion"]) {
+                    return Err(Status::conflict(group, plural, &request.name, "the object has been modified"));
+                }
                 match request.verb {
                     Verb::Update => tree = body,
                     Verb::Patch(PatchKind::Strategic) => merge(&mut tree, body, true),
                     _ => merge(&mut tree, body, false),
+                }
+                let deleting = !tree.str_at(&["metadata", "deletionTimestamp"]).is_empty();
+                let grace = tree.at(&["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64);
+                if deleting && grace == Some(0) && tree.list_at(&["metadata", "finalizers"]).is_empty() {
+                    let last = object(&tree);
+                    self.write(&mut state, &resource, key, None);
+                    return Ok(Reply::Object(last));
                 }
                 Ok(Reply::Object(self.write(&mut state, &resource, key, Some(tree)).expect("just written")))
             }
@@ -278,10 +289,22 @@ fn merge(tree: &mut Value, patch: Value, strategic: bool) {
     }
     for (key, change) in patch {
         let Value::Object(map) = &mut *tree else { unreachable!("made an object above") };
+        if let Some(list) = key.strip_prefix("$deleteFromPrimitiveList/").filter(|_| strategic) {
+            let gone = change.as_array().unwrap_or_default().to_vec();
+            if let Some(items) = map.get_mut(list).and_then(Value::as_array_mut) {
+                items.retain(|item| !gone.contains(item));
+            }
+            continue;
+        }
         match change {
             Value::Null => drop(map.remove(&key)),
             Value::Object(_) => merge(map.entry(&key), change, strategic),
             Value::Array(items) if strategic && merged_list(&key) => merge_list(map.entry(&key), items),
+            Value::Array(items) if strategic && &*key == "finalizers" => {
+                let mut all = map.get(&key).and_then(Value::as_array).unwrap_or_default().to_vec();
+                all.extend(items.into_iter().filter(|item| !all.contains(item)).collect::<Vec<_>>());
+                map.insert(key, all);
+            }
             other => drop(map.insert(key, other)),
         }
     }

@@ -1,7 +1,7 @@
 //! How every component sees the cluster.
 //!
 //! [`Api`] has two transports: in-process (implemented by the API server: no TLS, no HTTP, no JSON of requests) and
-//! [`http`] (hyper + rustls, for agents on other machines). Informers ([`Cache`]), work queues, events and leases are
+//! [`remote`] (hyper + rustls, for agents on other machines). Informers ([`Cache`]), work queues, events and leases are
 //! written once over the trait, so a component cannot tell which one it runs on.
 
 mod api;
@@ -10,6 +10,7 @@ mod dial;
 pub mod events;
 pub mod fake;
 mod queue;
+pub mod remote;
 mod resource;
 
 pub use api::{

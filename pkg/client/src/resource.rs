@@ -81,11 +81,17 @@ pub mod resources {
     pub const CONTROLLER_REVISIONS: Resource = Resource::of("apps", "v1", "controllerrevisions", "ControllerRevision");
     pub const JOBS: Resource = Resource::of("batch", "v1", "jobs", "Job");
     pub const CRON_JOBS: Resource = Resource::of("batch", "v1", "cronjobs", "CronJob");
+    pub const HORIZONTAL_POD_AUTOSCALERS: Resource =
+        Resource::of("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler");
     pub const LEASES: Resource = Resource::of("coordination.k8s.io", "v1", "leases", "Lease");
     pub const ENDPOINT_SLICES: Resource = Resource::of("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice");
+    pub const POD_METRICS: Resource = Resource::of("metrics.k8s.io", "v1beta1", "pods", "PodMetrics");
     pub const INGRESSES: Resource = Resource::of("networking.k8s.io", "v1", "ingresses", "Ingress");
     pub const INGRESS_CLASSES: Resource =
         Resource::of("networking.k8s.io", "v1", "ingressclasses", "IngressClass").cluster();
+    pub const STORAGE_CLASSES: Resource =
+        Resource::of("storage.k8s.io", "v1", "storageclasses", "StorageClass").cluster();
+    pub const RESOURCE_QUOTAS: Resource = Resource::of("", "v1", "resourcequotas", "ResourceQuota");
     pub const NETWORK_POLICIES: Resource = Resource::of("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy");
     pub const POD_DISRUPTION_BUDGETS: Resource =
         Resource::of("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget");

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
-use knarr_api::{Object, Status, Value};
+use knarr_api::{Object, Reason, Status, Value};
 use knarr_client::{
     Api, ApiExt, Cache, Change, Key, Request, Resource, Selection, Verb, WorkQueue,
     events::{ObjectRef, Recorder},
@@ -83,6 +83,16 @@ impl Context {
     /// Writes the status of an object by merge patch.
     pub(crate) async fn set_status(&self, r: &Resource, key: &Key, status: Value) -> Result<Object, Status> {
         self.api.merge(r, &key.namespace, &key.name, "status", knarr_api::value!({ "status": status })).await
+    }
+
+    /// Makes `owners` the owners of an orphan that is still the one meant; whether it was.
+    pub(crate) async fn adopt(&self, r: &Resource, key: &Key, uid: &str, owners: Value) -> Result<bool, Status> {
+        let body = knarr_api::value!({ "metadata": { "uid": uid, "ownerReferences": owners } });
+        match self.api.merge(r, &key.namespace, &key.name, "", body).await {
+            Ok(_) => Ok(true),
+            Err(e) if e.is(Reason::NotFound) || e.is(Reason::Conflict) => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 
     /// Deletes an object with its dependents to follow in the background.

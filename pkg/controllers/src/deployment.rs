@@ -22,7 +22,7 @@ use knarr_daemon::Tasks;
 use crate::{
     Context,
     context::{Again, reference},
-    steps::{controlled_by, short_hash},
+    steps::{controlled_by, fingerprint, short_hash},
 };
 use model::{Deployment, HASH_LABEL, ReplicaSet};
 use plan::{Step, plan};
@@ -73,7 +73,7 @@ impl Controller {
         let now = Timestamp::now();
         let mut failure = None;
         if d.meta.deleted.is_none() {
-            for step in plan(&d, &sets, now) {
+            for step in plan(&d, &sets) {
                 if let Err(e) = self.apply(&d, &sets, &step).await {
                     failure = Some(e);
                     break;
@@ -101,11 +101,8 @@ impl Controller {
                 Some(owner) if *owner.uid == *d.meta.uid => out.push(set),
                 None if d.selector.matches(&set.meta) && d.meta.deleted.is_none() && set.meta.deleted.is_none() => {
                     let owners = controlled_by(&DEPLOYMENTS, &d.key.name, &d.meta.uid);
-                    let body = value!({ "metadata": { "uid": &*set.meta.uid, "ownerReferences": owners } });
-                    match self.cx.api.merge(&REPLICA_SETS, &set.key.namespace, &set.key.name, "", body).await {
-                        Ok(_) => out.push(set),
-                        Err(e) if e.is(Reason::NotFound) || e.is(Reason::Conflict) => {}
-                        Err(e) => return Err(e),
+                    if self.cx.adopt(&REPLICA_SETS, &set.key, &set.meta.uid, owners).await? {
+                        out.push(set);
                     }
                 }
                 _ => {}
@@ -239,9 +236,7 @@ fn template_hash(object: &Object) -> Option<String> {
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(|l| l.as_object_mut()) {
         labels.remove(HASH_LABEL);
     }
-    use sha2::Digest as _;
-    let digest = sha2::Sha256::digest(template.to_string().as_bytes());
-    Some(digest[..12].iter().map(|b| format!("{b:02x}")).collect())
+    Some(fingerprint(&template))
 }
 
 impl Deployment {

@@ -96,21 +96,8 @@ fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Value {
         if terminating && !ready {
             continue;
         }
-        let mut entry = value!({
-            "ip": address.to_string(),
-            "targetRef": {
-                "kind": "Pod",
-                "name": pod.key.name.clone(),
-                "namespace": pod.key.namespace.clone(),
-                "uid": &*pod.meta.uid,
-            },
-        });
-        if let Some(node) = &pod.node {
-            entry.set(&["nodeName"], &**node);
-        }
-        if !pod.hostname.is_empty() && *pod.subdomain == *service.key.name {
-            entry.set(&["hostname"], &*pod.hostname);
-        }
+        let mut entry = value!({ "ip": address.to_string() });
+        service.describe(pod, &mut entry);
         let (up, down) = groups.entry(ports).or_default();
         if ready { up.push(entry) } else { down.push(entry) }
     }

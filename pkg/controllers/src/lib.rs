@@ -4,19 +4,36 @@
 //! whole present state from the caches, lets a pure `plan` decide, and writes the steps. No run is told *what*
 //! changed, so there is one code path, and it is idempotent.
 
+mod autoscaler;
+pub mod certificates;
 mod context;
+mod cron_job;
+mod daemon_set;
 mod deployment;
+mod disruption;
 mod endpoint_slice;
 mod endpoints;
 mod gc;
+mod history;
+mod job;
 mod namespace;
 mod node_ipam;
 mod node_lifecycle;
 mod pod;
+mod pod_control;
+mod pod_gc;
 mod replica_set;
+mod resource_quota;
+mod role_aggregation;
 mod root_ca;
 mod service_account;
+mod stateful_set;
 mod steps;
+#[cfg(test)]
+mod testing;
+mod token_cleaner;
+mod ttl;
+mod written;
 
 pub use context::{Config, Context};
 
@@ -30,8 +47,19 @@ pub fn start(cx: &Context, tasks: &Tasks) {
     namespace::start(cx, tasks);
     replica_set::start(cx, tasks);
     deployment::start(cx, tasks);
+    stateful_set::start(cx, tasks);
+    job::start(cx, tasks);
+    cron_job::start(cx, tasks);
+    ttl::start(cx, tasks);
+    disruption::start(cx, tasks);
+    pod_gc::start(cx, tasks);
+    daemon_set::start(cx, tasks);
+    autoscaler::start(cx, tasks);
     endpoint_slice::start(cx, tasks);
     endpoints::start(cx, tasks);
     node_lifecycle::start(cx, tasks);
+    resource_quota::start(cx, tasks);
+    token_cleaner::start(cx, tasks);
+    role_aggregation::start(cx, tasks);
     gc::start(cx, tasks);
 }

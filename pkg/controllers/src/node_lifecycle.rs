@@ -196,7 +196,7 @@ impl Controller {
     async fn reconcile(&self, key: &Key) -> Result<Again, Status> {
         let Some(node) = self.nodes.get(key) else {
             self.heard.lock().remove(key);
-            return self.orphans(&key.name).await;
+            return Ok(None);
         };
         let now = Timestamp::now();
         // A controller that just started gives every node its full grace.
@@ -281,21 +281,6 @@ impl Controller {
             }
         }
         Ok(next.map(|s| Duration::from_secs(s.max(1).unsigned_abs())))
-    }
-
-    /// Pods of a node that no longer exists will never be finished by it.
-    async fn orphans(&self, node: &str) -> Result<Again, Status> {
-        for (key, pod) in self.pods.entries().into_iter().filter(|(_, p)| *p.node == *node) {
-            let request = Request::new(Verb::Delete, &PODS).namespace(&key.namespace).name(&key.name).options(|o| {
-                o.grace_period_seconds = Some(0);
-                o.precondition.uid = (&*pod.uid).into();
-            });
-            match self.cx.api.call(request).await {
-                Err(e) if !e.is(Reason::NotFound) && !e.is(Reason::Conflict) => return Err(e),
-                _ => {}
-            }
-        }
-        Ok(None)
     }
 }
 

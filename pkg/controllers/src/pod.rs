@@ -1,11 +1,13 @@
 //! The projection of a Pod that controllers share.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use jiff::Timestamp;
 use knarr_api::{Meta, Object};
 use knarr_client::Key;
 use serde::Deserialize;
+
+use crate::context::Again;
 
 /// A Pod as controllers see it.
 #[derive(Debug, PartialEq)]
@@ -35,6 +37,19 @@ pub(crate) enum Phase {
     Running,
     Succeeded,
     Failed,
+}
+
+impl Phase {
+    /// By its word; a pod that says nothing is pending.
+    pub(crate) fn of(word: &str) -> Self {
+        match word {
+            "Running" => Self::Running,
+            "Succeeded" => Self::Succeeded,
+            "Failed" => Self::Failed,
+            "Unknown" => Self::Unknown,
+            _ => Self::Pending,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -124,13 +139,7 @@ impl Pod {
         Some(Self {
             key: Key::of(object),
             meta: object.meta().clone(),
-            phase: match &*status.phase {
-                "Running" => Phase::Running,
-                "Succeeded" => Phase::Succeeded,
-                "Failed" => Phase::Failed,
-                "Unknown" => Phase::Unknown,
-                _ => Phase::Pending,
-            },
+            phase: Phase::of(&status.phase),
             ready: ready.map(|c| c.last_transition_time.unwrap_or_default()),
             node: spec.node_name.filter(|n| !n.is_empty()),
             addresses: status.pod_ips.iter().filter_map(|p| p.ip.parse().ok()).collect(),
@@ -163,6 +172,16 @@ impl Pod {
     pub(crate) fn is_available(&self, seconds: i32, now: Timestamp) -> bool {
         self.ready.is_some_and(|since| now.duration_since(since).as_secs() >= i64::from(seconds))
     }
+}
+
+/// The wait until the next ready pod counts as available.
+pub(crate) fn until_available<'a>(pods: impl Iterator<Item = &'a Pod>, seconds: i32, now: Timestamp) -> Again {
+    if seconds <= 0 {
+        return None;
+    }
+    let left = |since: Timestamp| i64::from(seconds) - now.duration_since(since).as_secs();
+    let next = pods.filter_map(|p| p.ready).map(left).filter(|left| *left > 0).min()?;
+    Some(Duration::from_secs(next.unsigned_abs()))
 }
 
 /// `matchLabels` and `matchExpressions` of a selector as a matcher over labels.

@@ -1,29 +1,23 @@
 //! ReplicaSets: as many pods as asked for.
-//!
-//! Creations and deletions that the informer has not shown yet are *expected* and counted, so that a second run does
-//! not repeat them.
 
-mod expect;
 mod plan;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use knarr_api::{Object, Reason, Status, Value, value, value::to_value};
+use knarr_api::{Object, Reason, Status, Value, value};
 use knarr_client::{
-    ApiExt as _, Cache, Key, WorkQueue,
-    events::Type,
+    Cache, Key, WorkQueue,
     resources::{PODS, REPLICA_SETS},
 };
 use knarr_daemon::Tasks;
 
 use crate::{
     Context,
-    context::{Again, reference, rfc3339},
+    context::{Again, rfc3339},
     pod::Pod,
-    steps::controlled_by,
+    pod_control::{Owner, PodControl},
 };
-use expect::Expectations;
 use plan::{ReplicaSet, Step, plan, status};
 
 #[derive(Clone)]
@@ -32,7 +26,7 @@ struct Controller {
     sets: Arc<Cache<ReplicaSet>>,
     pods: Arc<Cache<Pod>>,
     queue: Arc<WorkQueue<Key>>,
-    expected: Arc<Expectations>,
+    control: Arc<PodControl>,
 }
 
 pub(crate) fn start(cx: &Context, tasks: &Tasks) {
@@ -41,29 +35,14 @@ pub(crate) fn start(cx: &Context, tasks: &Tasks) {
         sets: Cache::new(),
         pods: Cache::new(),
         queue: WorkQueue::new(),
-        expected: Arc::default(),
+        control: PodControl::new(cx, &REPLICA_SETS),
     };
     let wake = me.queue.clone();
     cx.follow(tasks, "replicaset", &REPLICA_SETS, &me.sets, ReplicaSet::project, move |c| wake.add(c.key.clone()));
     let it = me.clone();
     cx.follow(tasks, "replicaset", &PODS, &me.pods, Pod::project, move |change| {
-        for pod in [change.old, change.new].into_iter().flatten() {
-            match pod.meta.controller() {
-                Some(owner) if &*owner.kind == "ReplicaSet" => {
-                    let key = Key::new(&pod.key.namespace, &owner.name);
-                    if change.old.is_none() {
-                        it.expected.created(&key, &pod.key.name);
-                    }
-                    if change.new.is_none_or(|p| p.meta.deleted.is_some()) {
-                        it.expected.deleted(&key, &pod.key.name);
-                    }
-                    it.queue.add(key);
-                }
-                Some(_) => {}
-                // An orphan may be somebody's.
-                None => it.sets_for(pod).for_each(|key| it.queue.add(key)),
-            }
-        }
+        let orphan = |pod: &Pod| it.sets_for(pod).for_each(|key| it.queue.add(key));
+        it.control.observe(&change, |key| it.queue.add(key), orphan);
     });
     let (s, p) = (me.sets.clone(), me.pods.clone());
     let ready = move || {
@@ -88,13 +67,15 @@ impl Controller {
 
     async fn reconcile(&self, key: &Key) -> Result<Again, Status> {
         let Some(set) = self.sets.get(key) else {
-            self.expected.forget(key);
+            self.control.forget(key);
             return Ok(None);
         };
         let now = Timestamp::now();
+        // Asked before the pods are read: what is seen in between may only count as not seen yet.
+        let settled = self.control.is_settled(key);
         let pods = self.owned(&set).await?;
         let mut failure = None;
-        if set.meta.deleted.is_none() && self.expected.are_met(key) {
+        if set.meta.deleted.is_none() && settled {
             failure = self.apply(&set, plan(&set, &pods, now)).await.err();
         }
         let (status, again) = status(&set, &pods, failure.as_ref().map(|f| (f.step, f.error.message())), now);
@@ -106,89 +87,44 @@ impl Controller {
         }
         match failure {
             Some(f) => Err(f.error),
-            None => Ok(again),
+            None if settled => Ok(again),
+            None => Ok(self.control.patience(key)),
         }
     }
 
-    /// The pods of the set; orphans that its selector matches are adopted.
+    /// The pods of the set; orphans that its selector matches are adopted, pods it no longer matches released.
     async fn owned(&self, set: &ReplicaSet) -> Result<Vec<Arc<Pod>>, Status> {
-        let mut out = Vec::new();
-        for pod in self.pods.in_namespace(&set.key.namespace) {
-            match pod.meta.controller() {
-                Some(owner) if *owner.uid == *set.meta.uid => out.push(pod),
-                Some(_) => {}
-                None if set.selector.matches(&pod.meta) && pod.is_active() && set.meta.deleted.is_none() => {
-                    let owners = controlled_by(&REPLICA_SETS, &set.key.name, &set.meta.uid);
-                    let body = value!({ "metadata": { "uid": &*pod.meta.uid, "ownerReferences": owners } });
-                    match self.cx.api.merge(&PODS, &pod.key.namespace, &pod.key.name, "", body).await {
-                        Ok(_) => out.push(pod),
-                        Err(e) if e.is(Reason::NotFound) || e.is(Reason::Conflict) => {}
-                        Err(e) => return Err(e),
-                    }
-                }
-                None => {}
-            }
-        }
-        Ok(out)
+        let mine = |p: &Pod| p.meta.controller().is_some_and(|c| c.uid == set.meta.uid);
+        let pods = self.pods.in_namespace(&set.key.namespace).into_iter().filter(|p| p.is_active() || mine(p));
+        self.control.claim(set.owner(), pods, |p| set.selector.matches(&p.meta)).await
     }
 
     async fn apply(&self, set: &ReplicaSet, steps: Vec<Step>) -> Result<(), Failure> {
-        let about = reference(&REPLICA_SETS, &set.key, &set.meta.uid);
         let mut body = None;
         for step in steps {
             match step {
                 Step::Create => {
                     let failed = |error| Failure { step: "FailedCreate", error };
-                    if body.is_none() {
-                        body = Some(self.template(set).await.map_err(failed)?);
-                    }
-                    let body = body.clone().expect("filled above");
-                    match self.cx.api.create(&PODS, &set.key.namespace, body).await {
-                        Ok(pod) => {
-                            self.expected.creation(&set.key, pod.name(), |k| self.pods.get(k).is_some());
-                            let text = format!("Created pod: {}", pod.name());
-                            self.cx.recorder.event(&about, Type::Normal, "SuccessfulCreate", text);
-                        }
-                        Err(error) => {
-                            let text = format!("Error creating: {error}");
-                            self.cx.recorder.event(&about, Type::Warning, "FailedCreate", text);
-                            return Err(failed(error));
-                        }
-                    }
+                    let body = match &body {
+                        Some(body) => body,
+                        None => body.insert(self.template(set).await.map_err(failed)?),
+                    };
+                    let seen = |key: &Key| self.pods.get(key).is_some();
+                    self.control.create(set.owner(), body.clone(), seen).await.map_err(failed)?;
                 }
                 Step::Delete { key, uid } => {
-                    self.expected.deletion(&set.key, &key.name);
-                    match self.cx.delete(&PODS, &key, &uid).await {
-                        Ok(()) => {
-                            let text = format!("Deleted pod: {}", key.name);
-                            self.cx.recorder.event(&about, Type::Normal, "SuccessfulDelete", text);
-                        }
-                        Err(e) => {
-                            self.expected.deleted(&set.key, &key.name);
-                            if !e.is(Reason::NotFound) && !e.is(Reason::Conflict) {
-                                let text = format!("Error deleting: {e}");
-                                self.cx.recorder.event(&about, Type::Warning, "FailedDelete", text);
-                                return Err(Failure { step: "FailedDelete", error: e });
-                            }
-                        }
-                    }
+                    let failed = |error| Failure { step: "FailedDelete", error };
+                    self.control.delete(set.owner(), &key, &uid).await.map_err(failed)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The pod to create: the template with a generated name and an owner. Read when needed: projections do not keep
-    /// templates.
+    /// The pod to create: the template with a name to be generated.
     async fn template(&self, set: &ReplicaSet) -> Result<Value, Status> {
-        let live = self.cx.api.get(&REPLICA_SETS, &set.key.namespace, &set.key.name).await?;
-        let tree: serde_json::Value = live.decode().map_err(Status::internal)?;
-        let mut pod = to_value(&tree["spec"]["template"]).map_err(Status::internal)?;
-        pod.set(&["apiVersion"], "v1");
-        pod.set(&["kind"], "Pod");
+        let mut pod = self.control.template(set.owner()).await?;
         pod.set(&["metadata", "generateName"], format!("{}-", set.key.name));
-        pod.set(&["metadata", "ownerReferences"], controlled_by(&REPLICA_SETS, &set.key.name, &set.meta.uid));
-        pod.remove(&["metadata", "creationTimestamp"]);
         Ok(pod)
     }
 }
@@ -199,6 +135,10 @@ struct Failure {
 }
 
 impl ReplicaSet {
+    fn owner(&self) -> Owner<'_> {
+        Owner { key: &self.key, meta: &self.meta }
+    }
+
     /// Projects a ReplicaSet.
     fn project(object: &Object) -> Option<Self> {
         plan::project(object)
@@ -211,14 +151,4 @@ fn condition(old: &[plan::Condition], kind: &str, on: bool, reason: &str, messag
     let same = old.iter().find(|c| c.kind == kind && c.status == state);
     let at = same.and_then(|c| c.last_transition_time.clone()).unwrap_or_else(|| rfc3339(now));
     value!({ "type": kind, "status": state, "reason": reason, "message": message, "lastTransitionTime": at })
-}
-
-/// The wait until a ready pod counts as available.
-fn until_available(pods: &[Arc<Pod>], seconds: i32, now: Timestamp) -> Again {
-    if seconds <= 0 {
-        return None;
-    }
-    let left = |since: Timestamp| i64::from(seconds) - now.duration_since(since).as_secs();
-    let next = pods.iter().filter_map(|p| p.ready).map(left).filter(|left| *left > 0).min()?;
-    Some(Duration::from_secs(next.unsigned_abs()))
 }

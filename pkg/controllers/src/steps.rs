@@ -27,6 +27,13 @@ pub(crate) fn short_hash(text: &[u8]) -> String {
     out
 }
 
+/// What tells one tree from another, whatever the order of its members.
+pub(crate) fn fingerprint(tree: &serde_json::Value) -> String {
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(tree.to_string().as_bytes());
+    digest[..12].iter().map(|b| format!("{b:02x}")).collect()
+}
+
 /// A number or a percentage of `total` (`intstr`), percentages rounded up or down.
 pub(crate) fn scaled(value: &serde_json::Value, total: i32, up: bool) -> i32 {
     if let Some(n) = value.as_i64() {

@@ -1,12 +1,15 @@
 //! CRI v1 over a unix socket.
 
-use std::{future::Future, path::Path, time::Duration};
+use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tonic::{Code, Request, Response, Status, transport::Channel};
 
 use crate::{
-    CriError, ExecOutput, Runtime, unix_channel,
+    CriError, ExecOutput, Runtime,
+    images::{normalize, pinned},
+    registries::{Registries, adopt},
+    unix_channel,
     v1::{
         self, image_service_client::ImageServiceClient, runtime_service_client::RuntimeServiceClient as RuntimeClient,
     },
@@ -32,6 +35,9 @@ const MESSAGE: usize = 64 << 20;
 pub struct Cri {
     runtime: RuntimeClient<Channel>,
     images: ImageServiceClient<Channel>,
+    /// For what containerd can do and CRI cannot ask for.
+    channel: Channel,
+    registries: Arc<Registries>,
 }
 
 impl Cri {
@@ -49,8 +55,17 @@ impl Cri {
     fn over(runtime: Channel, images: Channel) -> Self {
         Self {
             runtime: RuntimeClient::new(runtime).max_decoding_message_size(MESSAGE),
-            images: ImageServiceClient::new(images).max_decoding_message_size(MESSAGE),
+            images: ImageServiceClient::new(images.clone()).max_decoding_message_size(MESSAGE),
+            channel: images,
+            registries: Arc::default(),
         }
+    }
+
+    /// Pulls as a `registries.yaml` says.
+    #[must_use]
+    pub fn with_registries(mut self, registries: Registries) -> Self {
+        self.registries = Arc::new(registries);
+        self
     }
 }
 
@@ -103,6 +118,18 @@ macro_rules! ask {
         let mut client = $client.clone();
         call($name, $deadline, $request, |request| async move { client.$method(request).await }).await
     }};
+}
+
+impl Cri {
+    async fn pull(
+        &self,
+        image: v1::ImageSpec,
+        auth: Option<v1::AuthConfig>,
+        sandbox_config: Option<v1::PodSandboxConfig>,
+    ) -> Result<String> {
+        let request = v1::PullImageRequest { image: Some(image), auth, sandbox_config };
+        ask!(self.images, "PullImage", PULL, pull_image, request).map(|a| a.image_ref)
+    }
 }
 
 #[async_trait]
@@ -264,13 +291,30 @@ impl Runtime for Cri {
         auth: Option<v1::AuthConfig>,
         sandbox_config: Option<v1::PodSandboxConfig>,
     ) -> Result<String> {
-        let request = v1::PullImageRequest { image: Some(image), auth, sandbox_config };
-        ask!(self.images, "PullImage", PULL, pull_image, request).map(|a| a.image_ref)
+        let Some(name) = normalize(&image.image) else { return self.pull(image, auth, sandbox_config).await };
+        let mut attempts = self.registries.attempts(&name);
+        let own = attempts.pop().and_then(|own| own.auth);
+        for attempt in attempts {
+            let spec = v1::ImageSpec { image: attempt.name.clone(), ..image.clone() };
+            // A pod's credentials are for the registry it names, not for whoever mirrors it.
+            match self.pull(spec, attempt.auth, sandbox_config.clone()).await {
+                Ok(reference) => {
+                    adopt(&self.channel, self, &attempt.name, &name).await?;
+                    return Ok(reference);
+                }
+                Err(e) => tracing::debug!(image = name, mirror = attempt.name, error = %e, "not from there"),
+            }
+        }
+        self.pull(image, auth.or(own), sandbox_config).await
     }
 
     async fn remove_image(&self, image: v1::ImageSpec) -> Result<()> {
         let request = v1::RemoveImageRequest { image: Some(image) };
         absent_is_done(ask!(self.images, "RemoveImage", CHANGE, remove_image, request).map(drop))
+    }
+
+    async fn pinned_images(&self) -> Result<Vec<String>> {
+        pinned(&self.channel).await
     }
 
     async fn image_fs_info(&self) -> Result<v1::ImageFsInfoResponse> {

@@ -100,6 +100,10 @@ pub trait Runtime: Send + Sync + 'static {
     ) -> Result<String>;
     /// Removes an image with all its names.
     async fn remove_image(&self, image: v1::ImageSpec) -> Result<()>;
+    /// Names of images that must stay, where the runtime keeps such marks beside what CRI tells.
+    async fn pinned_images(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
     /// What images take on the disk.
     async fn image_fs_info(&self) -> Result<v1::ImageFsInfoResponse>;
 }

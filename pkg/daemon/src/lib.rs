@@ -18,6 +18,13 @@ pub use tokio_util::sync::CancellationToken as Stop;
 /// The error of a task: its own type is of no use to its owner, its words are.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
+/// Waits until `stop`, then at most `patience` longer for `asked`: a client that was accepted just before should get the
+/// answer it has come for.
+pub async fn stop_unless_new(stop: &Stop, asked: &Stop, patience: std::time::Duration) {
+    stop.cancelled().await;
+    let _ = tokio::time::timeout(patience, asked.cancelled()).await;
+}
+
 /// Runs blocking work on a thread that may block, and passes its panic on.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {

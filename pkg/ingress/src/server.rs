@@ -6,10 +6,7 @@
 use std::{
     convert::Infallible,
     net::{IpAddr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,7 +18,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use knarr_client::Io;
-use knarr_daemon::{Crowd, Stop};
+use knarr_daemon::{Crowd, Stop, stop_unless_new};
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -35,6 +32,8 @@ use crate::{front::Front, hands::Hands, headers::Origin, patient::Patient};
 const PAUSE: Duration = Duration::from_millis(100);
 /// For the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// When told to stop, for the first request of a client that has just come.
+const FIRST: Duration = Duration::from_millis(250);
 /// Bytes of a request's head.
 const HEADERS: usize = 64 << 10;
 /// Requests at once on one HTTP/2 connection.
@@ -89,7 +88,9 @@ impl Server {
                     None => plain(front, stream, origin, hands, stop).await,
                 }
             });
+            // First of all the place: who was accepted is not dropped as long as there is room.
             tokio::select! {
+                biased;
                 () = place => {}
                 () = stop.cancelled() => break,
             }
@@ -127,9 +128,10 @@ async fn secure(
 /// Without TLS a client that speaks HTTP/2 begins with its preface.
 async fn plain(front: Arc<Front>, stream: TcpStream, origin: Origin, hands: Hands, stop: Stop) {
     let mut first = [0; 4];
+    let begun = Stop::new();
     let peeked = tokio::select! {
         peeked = timeout(front.limits.head, stream.peek(&mut first)) => peeked,
-        () = stop.cancelled() => return,
+        () = stop_unless_new(&stop, &begun, FIRST) => return,
     };
     if let Ok(Ok(n @ 1..)) = peeked {
         serve(front, stream, origin, first[..n] == *b"PRI ", hands, stop).await;
@@ -137,17 +139,17 @@ async fn plain(front: Arc<Front>, stream: TcpStream, origin: Origin, hands: Hand
 }
 
 async fn serve(front: Arc<Front>, stream: impl Io + 'static, origin: Origin, h2: bool, hands: Hands, stop: Stop) {
-    let asked = Arc::new(AtomicBool::new(false));
+    let asked = Stop::new();
     let (limits, noted) = (front.limits, asked.clone());
     let service = service_fn(move |request: Request<Incoming>| {
-        noted.store(true, Ordering::Relaxed);
+        noted.cancel();
         let front = front.clone();
         async move { Ok::<_, Infallible>(front.answer(origin, request).await) }
     });
     // A client that never asks: HTTP/1.1 has its own clock for heads, HTTP/2 has none before its first frame.
     let silent = async {
         sleep(limits.head).await;
-        if asked.load(Ordering::Relaxed) {
+        if asked.is_cancelled() {
             std::future::pending::<()>().await;
         }
     };
@@ -180,7 +182,7 @@ async fn serve(front: Arc<Front>, stream: impl Io + 'static, origin: Origin, h2:
         tokio::pin!(connection);
         tokio::select! {
             end = connection.as_mut() => end,
-            () = stop.cancelled() => {
+            () = stop_unless_new(&stop, &asked, FIRST) => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

@@ -5,7 +5,7 @@
 //! Paths that the runtime wants are relative to the hierarchy's root, in cgroupfs notation.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     time::Duration,
@@ -18,6 +18,10 @@ use nix::{
 };
 
 use crate::pod::Qos;
+
+mod usage;
+
+pub(crate) use usage::Usage;
 
 /// Which hierarchies there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,17 +61,6 @@ impl Layout {
             Self::V2(mount.to_owned())
         }
     }
-}
-
-/// CPU time and memory of a cgroup.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Usage {
-    /// Nanoseconds of CPU time.
-    pub cpu: u64,
-    /// Bytes in use.
-    pub memory: u64,
-    /// Bytes in use that cannot be dropped easily.
-    pub working_set: u64,
 }
 
 /// The cgroups of this node's pods.
@@ -147,12 +140,8 @@ impl Cgroups {
     /// # Errors
     /// Something is still inside.
     pub(crate) fn remove(&self, uid: &str) -> io::Result<()> {
-        let trees: Vec<&PathBuf> = match &self.layout {
-            Layout::V1(trees) => trees.values().collect(),
-            Layout::V2(tree) => vec![tree],
-        };
         let mut result = Ok(());
-        for tree in trees {
+        for tree in self.trees() {
             for qos in [Qos::Guaranteed, Qos::Burstable, Qos::BestEffort] {
                 let dir = below(tree, &self.pod(qos, uid));
                 if let Err(e) = remove_tree(&dir) {
@@ -163,39 +152,23 @@ impl Cgroups {
         result
     }
 
-    /// UIDs of pods that have a cgroup here.
-    pub(crate) fn known(&self) -> Vec<String> {
-        let tree = match &self.layout {
-            Layout::V1(trees) => trees.get("memory").or_else(|| trees.get("cpu")),
-            Layout::V2(tree) => Some(tree),
-        };
-        let Some(tree) = tree else { return Vec::new() };
-        let mut out = Vec::new();
-        for class in ["", "/burstable", "/besteffort"] {
-            let dir = below(tree, &format!("{}{class}", self.pods()));
-            let names = fs::read_dir(dir).into_iter().flatten().flatten();
-            out.extend(names.filter_map(|e| Some(e.file_name().to_str()?.strip_prefix("pod")?.to_owned())));
+    /// UIDs of pods that have a cgroup here, in whichever tree.
+    pub(crate) fn known(&self) -> BTreeSet<String> {
+        let mut out = BTreeSet::new();
+        for tree in self.trees() {
+            for class in ["", "/burstable", "/besteffort"] {
+                let dir = below(tree, &format!("{}{class}", self.pods()));
+                let names = fs::read_dir(dir).into_iter().flatten().flatten();
+                out.extend(names.filter_map(|e| Some(e.file_name().to_str()?.strip_prefix("pod")?.to_owned())));
+            }
         }
         out
     }
 
-    /// What a cgroup uses; zeros where nothing can be read.
-    pub(crate) fn usage(&self, group: &str) -> Usage {
+    fn trees(&self) -> Vec<&PathBuf> {
         match &self.layout {
-            Layout::V1(trees) => {
-                let dir = |name: &str| trees.get(name).map(|t| below(t, group)).unwrap_or_default();
-                let memory = number(&dir("memory"), "memory.usage_in_bytes");
-                let inactive = field(&dir("memory"), "memory.stat", "total_inactive_file");
-                let cpu = number(&dir("cpuacct"), "cpuacct.usage");
-                Usage { cpu, memory, working_set: memory.saturating_sub(inactive) }
-            }
-            Layout::V2(tree) => {
-                let dir = below(tree, group);
-                let memory = number(&dir, "memory.current");
-                let inactive = field(&dir, "memory.stat", "inactive_file");
-                let cpu = field(&dir, "cpu.stat", "usage_usec").saturating_mul(1000);
-                Usage { cpu, memory, working_set: memory.saturating_sub(inactive) }
-            }
+            Layout::V1(trees) => trees.values().collect(),
+            Layout::V2(tree) => vec![tree],
         }
     }
 }
@@ -290,16 +263,6 @@ fn kill_all(dir: &Path) {
         tracing::warn!(pid, cgroup = %dir.display(), "a process outlived its containers");
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
-}
-
-fn number(dir: &Path, file: &str) -> u64 {
-    fs::read_to_string(dir.join(file)).ok().and_then(|t| t.trim().parse().ok()).unwrap_or(0)
-}
-
-fn field(dir: &Path, file: &str, name: &str) -> u64 {
-    let text = fs::read_to_string(dir.join(file)).unwrap_or_default();
-    let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
-    line.and_then(|v| v.trim().parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

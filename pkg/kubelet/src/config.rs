@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::pressure::{Thresholds, ThresholdsError};
+
 /// The configuration. Make it with [`Config::new`], change fields, [`Config::check`] it.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -55,6 +57,10 @@ pub struct Config {
     pub log_files: u32,
     /// Disk use (percent) above which unused images are removed, and down to which.
     pub image_gc: (u8, u8),
+    /// Images pulled at once.
+    pub parallel_pulls: u16,
+    /// When there is too little memory or disk.
+    pub thresholds: Thresholds,
 }
 
 /// A taint of the Node.
@@ -115,6 +121,19 @@ pub enum ConfigError {
         /// Which.
         name: &'static str,
     },
+    /// An argument with a value it cannot have.
+    #[error("{name}: {value:?} is not {wanted}")]
+    Argument {
+        /// Which.
+        name: String,
+        /// What was given.
+        value: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// A line below which something is too little.
+    #[error(transparent)]
+    Thresholds(#[from] ThresholdsError),
 }
 
 impl Config {
@@ -144,6 +163,8 @@ impl Config {
             log_size: 10 << 20,
             log_files: 5,
             image_gc: (85, 80),
+            parallel_pulls: 8,
+            thresholds: Thresholds::default(),
         }
     }
 
@@ -175,6 +196,10 @@ impl Config {
         if high > 100 || low > high {
             return Err(ConfigError::Range { name: "image collection threshold" });
         }
+        if self.parallel_pulls == 0 {
+            return Err(ConfigError::Range { name: "number of parallel pulls" });
+        }
+        self.thresholds.check()?;
         Ok(())
     }
 

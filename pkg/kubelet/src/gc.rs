@@ -10,7 +10,8 @@ use std::{
 };
 
 use knarr_cri::{CriError, v1};
-use knarr_daemon::Stop;
+use knarr_daemon::{Backoff, Stop};
+use tokio::time::Instant;
 
 use crate::{
     registry::Registry,
@@ -18,27 +19,40 @@ use crate::{
     sync::{Container, Observed, State, labels},
 };
 
-const PERIOD: Duration = Duration::from_secs(300);
+/// Between two looks: growing from the first to the last, and again after each event that may have left something.
+const LOOKS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
-/// Clears up now and every few minutes. Call when all pods of the node are known.
+/// Clears up now, when the runtime was lost and found again, and every few minutes. Call when all pods of the node are
+/// known.
 pub(crate) async fn run(shared: Arc<Shared>, registry: Arc<Registry>, stop: Stop) -> Result<(), knarr_daemon::Error> {
     let mut unused: BTreeMap<String, u32> = BTreeMap::new();
+    let mut pause = Backoff::new(LOOKS.0, LOOKS.1);
+    let mut images_at = Instant::now();
     loop {
         if let Err(e) = orphans(&shared, &registry).await {
             tracing::debug!(error = %e, "pods that are no more could not be cleared");
         }
-        for handle in registry.all() {
-            for id in surplus(&handle.seen()) {
+        for seen in registry.all().iter().map(|handle| handle.seen()) {
+            for id in surplus(&seen) {
                 if let Err(e) = shared.runtime.remove_container(&id).await {
                     tracing::debug!(container = id, error = %e, "dead container not removed");
                 }
             }
+            for id in replaced(&seen) {
+                if let Err(e) = remove_sandbox(&shared, &id).await {
+                    tracing::debug!(sandbox = id, error = %e, "dead sandbox not removed");
+                }
+            }
         }
-        if let Err(e) = images(&shared, &mut unused).await {
-            tracing::debug!(error = %e, "images could not be cleared");
+        if images_at <= Instant::now() {
+            images_at = Instant::now() + LOOKS.1;
+            if let Err(e) = images(&shared, &mut unused).await {
+                tracing::debug!(error = %e, "images could not be cleared");
+            }
         }
         tokio::select! {
-            () = tokio::time::sleep(PERIOD) => {}
+            () = tokio::time::sleep(pause.next_delay()) => {}
+            () = shared.runtime_found.notified() => pause.reset(),
             () = stop.cancelled() => return Ok(()),
         }
     }
@@ -59,6 +73,17 @@ fn surplus(seen: &Observed) -> Vec<String> {
     out
 }
 
+/// Sandboxes that gave way to a newer one, and whose containers nobody can ask about any more.
+fn replaced(seen: &Observed) -> Vec<String> {
+    let empty = |id: &str| seen.containers.iter().all(|c| c.sandbox != id);
+    seen.sandboxes.iter().skip(1).filter(|s| !s.ready && empty(&s.id)).map(|s| s.id.clone()).collect()
+}
+
+async fn remove_sandbox(shared: &Shared, id: &str) -> Result<(), CriError> {
+    shared.runtime.stop_pod_sandbox(id).await?;
+    shared.runtime.remove_pod_sandbox(id).await
+}
+
 /// What belongs to pods that this node does not have.
 async fn orphans(shared: &Shared, registry: &Registry) -> Result<(), CriError> {
     let sandboxes = shared.runtime.list_pod_sandboxes(None).await?;
@@ -69,11 +94,7 @@ async fn orphans(shared: &Shared, registry: &Registry) -> Result<(), CriError> {
             continue;
         }
         tracing::info!(pod = uid, sandbox = sandbox.id, "removing a pod that is no more");
-        let removed = async {
-            shared.runtime.stop_pod_sandbox(&sandbox.id).await?;
-            shared.runtime.remove_pod_sandbox(&sandbox.id).await
-        };
-        if let Err(e) = removed.await {
+        if let Err(e) = remove_sandbox(shared, &sandbox.id).await {
             tracing::warn!(sandbox = sandbox.id, error = %e, "not removed");
             still.insert(uid.clone());
         }
@@ -100,22 +121,53 @@ async fn orphans(shared: &Shared, registry: &Registry) -> Result<(), CriError> {
     Ok(())
 }
 
+/// Frees what can be freed of the disk without ending a pod: dead containers and images that nobody uses.
+pub(crate) async fn reclaim(shared: &Shared, registry: &Registry) {
+    for handle in registry.all() {
+        for c in dead(&handle.seen()) {
+            let _ = shared.runtime.remove_container(&c).await;
+        }
+    }
+    let (Ok(used), Ok(images)) = (used_images(shared).await, shared.runtime.list_images(None).await) else { return };
+    for image in images.iter().filter(|i| !is_used(i, &used)) {
+        tracing::info!(image = image.id, "removing an unused image: the disk is full");
+        let spec = v1::ImageSpec { image: image.id.clone(), ..v1::ImageSpec::default() };
+        if let Err(e) = shared.runtime.remove_image(spec).await {
+            tracing::debug!(image = image.id, error = %e, "not removed");
+        }
+    }
+}
+
+/// Containers that ended and are not the newest of their name: that one's state and log are shown.
+fn dead(seen: &Observed) -> Vec<String> {
+    let newest = |c: &Container| seen.latest(&c.name).is_some_and(|n| n.id == c.id);
+    let ended = seen.containers.iter().filter(|c| c.state == State::Exited && !newest(c));
+    ended.map(|c| c.id.clone()).collect()
+}
+
+/// Names and ids of the images of all containers, and of those that were brought in from files: nobody could get them
+/// again.
+async fn used_images(shared: &Shared) -> Result<BTreeSet<String>, CriError> {
+    let all = shared.runtime.list_containers(None).await?.into_iter();
+    let mut used: BTreeSet<String> =
+        all.flat_map(|c| [c.image_ref, c.image_id, c.image.unwrap_or_default().image]).collect();
+    // A runtime that is not containerd keeps its own marks, which it tells.
+    used.extend(shared.runtime.pinned_images().await.unwrap_or_default());
+    Ok(used)
+}
+
+fn is_used(image: &v1::Image, used: &BTreeSet<String>) -> bool {
+    let names = image.repo_digests.iter().chain(&image.repo_tags);
+    image.pinned || used.contains(&image.id) || names.into_iter().any(|n| used.contains(n))
+}
+
 /// Images that no container uses, when the disk is full. Those unused for longest go first; an image must have been
 /// unused at two looks before it goes.
 async fn images(shared: &Shared, unused: &mut BTreeMap<String, u32>) -> Result<(), CriError> {
-    let used: BTreeSet<String> = shared
-        .runtime
-        .list_containers(None)
-        .await?
-        .into_iter()
-        .flat_map(|c| [c.image_ref, c.image_id, c.image.unwrap_or_default().image])
-        .collect();
+    let used = used_images(shared).await?;
     let images = shared.runtime.list_images(None).await?;
-    let is_used = |i: &v1::Image| {
-        i.pinned || used.contains(&i.id) || i.repo_digests.iter().chain(&i.repo_tags).any(|n| used.contains(n))
-    };
     let mut seen = BTreeMap::new();
-    for image in images.iter().filter(|i| !is_used(i)) {
+    for image in images.iter().filter(|i| !is_used(i, &used)) {
         seen.insert(image.id.clone(), unused.get(&image.id).copied().unwrap_or(0).saturating_add(1));
     }
     *unused = seen;
@@ -153,6 +205,21 @@ fn excess(size: u64, free: u64, high: u8, low: u8) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_newest_sandbox_and_what_holds_logs_stay() {
+        use crate::sync::Sandbox;
+        let sandbox = |id: &str, attempt, ready| Sandbox { id: id.into(), attempt, ready, created: 0, ips: Vec::new() };
+        let pod = crate::pod::testutil::pod(serde_json::json!({}));
+        let mut seen = crate::sync::tests::seen(&pod, "app:exit0");
+        seen.sandboxes = vec![
+            sandbox("newest", 3, false),
+            sandbox("alive", 2, true),
+            sandbox("empty", 1, false),
+            sandbox("s", 0, false),
+        ];
+        assert_eq!(replaced(&seen), ["empty"]);
+    }
 
     #[test]
     fn images_go_only_when_the_disk_is_full() {

@@ -9,7 +9,7 @@ use knarr_client::{
 };
 use knarr_cri::{Runtime, events::Event};
 use knarr_daemon::{Crowd, Stop, Tasks};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::{
     cgroups::{Cgroups, Layout},
@@ -18,6 +18,7 @@ use crate::{
     node::{self, Host, NodeKeeper},
     objects::{Objects, Wake},
     pods::Pods,
+    pressure::{self, Conditions},
     probes::{Checker, Prober},
     registry::Registry,
     server::Server,
@@ -58,6 +59,7 @@ pub struct Kubelet {
     events: mpsc::Receiver<Event>,
     writer: EventWriter,
     registered: Arc<Notify>,
+    conditions: watch::Sender<Conditions>,
 }
 
 impl Kubelet {
@@ -114,6 +116,7 @@ impl Kubelet {
                 handle.sources_changed();
             }
         });
+        let conditions = watch::Sender::default();
         let host = Host::read(&config);
         let machine = node::machine(&config, &host, cgroups.as_ref().is_some_and(Cgroups::is_v2));
         let shared = Arc::new(Shared {
@@ -123,6 +126,10 @@ impl Kubelet {
             writer: StatusWriter::new(api.clone()),
             prober: Arc::new(prober),
             ids: Default::default(),
+            runtime_found: Notify::new(),
+            pulls: Semaphore::new(config.parallel_pulls.into()),
+            conditions: conditions.subscribe(),
+            image_place: Default::default(),
             config,
             api,
             runtime,
@@ -133,7 +140,8 @@ impl Kubelet {
         });
         let pods = Arc::new(Pods::new(shared.clone(), registry.clone(), stop));
         let server = Server::new(shared.clone(), registry.clone(), stop);
-        Ok(Self { shared, registry, pods, server, events, writer, registered: Arc::new(Notify::new()) })
+        let registered = Arc::new(Notify::new());
+        Ok(Self { shared, registry, pods, server, events, writer, registered, conditions })
     }
 
     /// The kubelet API, to hand connections to.
@@ -143,7 +151,7 @@ impl Kubelet {
 
     /// Starts everything as tasks of the owner. Pods are followed when the Node is registered.
     pub fn run(self, tasks: &Tasks) {
-        let Self { shared, registry, pods, server: _, events, writer, registered } = self;
+        let Self { shared, registry, pods, server: _, events, writer, registered, conditions } = self;
         tasks.spawn("kubelet-events", |stop| writer.run(stop));
         tasks.spawn("kubelet-prober", |stop| shared.prober.clone().run(stop));
         tasks.spawn("kubelet-status", |stop| shared.writer.clone().run(stop));
@@ -152,16 +160,19 @@ impl Kubelet {
         tasks.spawn("kubelet-services", |stop| {
             services.run(api, Selection::all(&SERVICES), stop, services::project, |_| {})
         });
+        let lost = Arc::new(Notify::new());
         let keeper = NodeKeeper {
             config: shared.config.clone(),
             api: shared.api.clone(),
             runtime: shared.runtime.clone(),
             recorder: shared.recorder.clone(),
             registered: registered.clone(),
+            lost: lost.clone(),
+            conditions: shared.conditions.clone(),
         };
         tasks.spawn("kubelet-node", |stop| keeper.run(stop));
         let (api, name) = (shared.api.clone(), shared.config.node.clone());
-        tasks.spawn("kubelet-lease", |stop| node::renew(api, name, stop));
+        tasks.spawn("kubelet-lease", |stop| node::renew(api, name, lost, stop));
         tasks.spawn("kubelet-runtime-events", |stop| pods.clone().events(events, stop));
         tasks.spawn("kubelet-log-rotation", |stop| logs::rotate(shared.clone(), registry.clone(), stop));
         let cache = Cache::new();
@@ -171,6 +182,8 @@ impl Kubelet {
             pods.stop(STOP).await;
             end
         });
+        let (look_at, of) = (shared.clone(), registry.clone());
+        tasks.spawn("kubelet-pressure", |stop| pressure::run(look_at, of, conditions, stop));
         tasks.spawn("kubelet-gc", |stop| async move {
             tokio::select! {
                 () = cache.synced() => {}

@@ -12,10 +12,11 @@
 //! The agent keeps nothing that must survive it: containers carry what it needs to know as labels, so a restart adopts
 //! what runs and restarts nothing. While the API is away everything goes on as it was last told.
 //!
-//! Deliberately absent: static pods, eviction under pressure (the pressure is told, nobody is evicted), devices and CPU
+//! Deliberately absent: static pods, devices and CPU
 //! pinning, in-place resize, user namespaces, CSI.
 
 mod admit;
+mod arguments;
 mod cgroups;
 mod config;
 mod gc;
@@ -25,12 +26,14 @@ mod node;
 mod objects;
 mod pod;
 mod pods;
+mod pressure;
 mod probes;
 mod quantity;
 mod registry;
 mod server;
 mod services;
 mod shared;
+mod stats;
 mod status;
 mod status_writer;
 mod sync;
@@ -44,4 +47,5 @@ mod testutil;
 
 pub use config::{Config, ConfigError, Taint};
 pub use kubelet::{Kubelet, KubeletError};
-pub use server::Server;
+pub use pressure::{Amount, Signal, Thresholds, ThresholdsError};
+pub use server::{Caller, Guard, Server};

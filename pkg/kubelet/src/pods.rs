@@ -10,8 +10,8 @@ use knarr_daemon::{Crowd, Stop};
 use tokio::sync::mpsc;
 
 use crate::{
-    admit::admit,
-    pod,
+    admit::{Refusal, admit},
+    pod, pressure,
     registry::Registry,
     shared::Shared,
     worker::{Handle, Worker},
@@ -61,7 +61,12 @@ impl Pods {
         if fresh && !pod::is_deleting(pod) {
             let others = self.registry.pods();
             let others: Vec<&Pod> = others.iter().map(|p| &**p).collect();
-            if let Err(refusal) = admit(pod, &others, self.shared.config.max_pods, &self.shared.machine) {
+            let refused = pressure::refuses(&self.shared.conditions.borrow(), pod);
+            let admitted = match refused {
+                Some(message) => Err(Refusal { reason: "Evicted".to_owned(), message }),
+                None => admit(pod, &others, self.shared.config.max_pods, &self.shared.machine),
+            };
+            if let Err(refusal) = admitted {
                 let about = pod::object_ref(pod, "");
                 self.shared.recorder.event(&about, Type::Warning, &refusal.reason, refusal.message.clone());
                 handle.refuse(&refusal.reason, &refusal.message);
@@ -101,7 +106,10 @@ impl Pods {
                     }
                 }
                 Some(Event::Container { .. }) => {}
-                Some(Event::Resync) => self.registry.all().iter().for_each(|h| h.wake()),
+                Some(Event::Resync) => {
+                    self.registry.all().iter().for_each(|h| h.wake());
+                    self.shared.runtime_found.notify_one();
+                }
                 None => {
                     stop.cancelled().await;
                     return Ok(());

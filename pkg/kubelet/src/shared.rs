@@ -1,15 +1,21 @@
 //! What all parts of the agent share: the doors to the outside and the checked configuration.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use knarr_client::{Api, Cache, events::Recorder};
 use knarr_cri::Runtime;
 use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::{
     cgroups::Cgroups,
     config::Config,
     objects::Objects,
+    pressure::Conditions,
     probes::{Checker, Prober},
     status_writer::StatusWriter,
     translate::{Machine, ResolvConf, Service},
@@ -32,6 +38,14 @@ pub(crate) struct Shared {
     pub(crate) writer: Arc<StatusWriter>,
     /// Pod UID by container id, for the runtime's events. Registered before a container starts, so none is missed.
     pub(crate) ids: Mutex<HashMap<String, String>>,
+    /// The runtime was found again (or for the first time): what it forgot is to be cleared up.
+    pub(crate) runtime_found: Notify,
+    /// Places for pulls.
+    pub(crate) pulls: Semaphore,
+    /// What the node is short of.
+    pub(crate) conditions: watch::Receiver<Conditions>,
+    /// Where the runtime keeps images, once it told.
+    pub(crate) image_place: OnceLock<PathBuf>,
 }
 
 impl Shared {

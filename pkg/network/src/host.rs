@@ -4,14 +4,15 @@ use std::{
     fs,
     io::{self, Write as _},
     net::Ipv4Addr,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use ipnet::Ipv4Net;
 use knarr_nft::{Nft, NftError};
+use serde::Deserialize;
 
 use crate::{
-    Ipam,
+    Ipam, Uplink,
     cni::{Conf, LOOPBACK},
     link::{LinkError, Netlink},
 };
@@ -36,6 +37,8 @@ pub struct HostConfig {
     pub service_cidr: Ipv4Net,
     /// Largest packet.
     pub mtu: u32,
+    /// The link that leads to other nodes, beside those of default routes.
+    pub uplink: Option<Uplink>,
     /// Name of our nft table.
     pub table: String,
 }
@@ -86,8 +89,9 @@ impl Host {
             let _ = fs::remove_file(&plugin);
             std::os::unix::fs::symlink(&config.binary, &plugin).map_err(file("link", &plugin))?;
         }
-        let conf = config.cni_conf.join("10-knarr.conflist");
-        fs::write(&conf, conflist(&config)).map_err(file("write", &conf))?;
+        let conf = config.conflist();
+        let before = Self::known_range(&config.cni_conf);
+        write_whole(&conf, &conflist(&config)).map_err(file("write", &conf))?;
 
         let ours = Ipam::node_address(config.pod_cidr);
         let uplinks = Netlink::with(async |n| {
@@ -95,7 +99,12 @@ impl Host {
             n.up(lo).await?;
             n.add_address(lo, ours).await?;
             n.add_local_route(config.service_cidr, lo, ours).await?;
-            n.uplinks().await
+            if let Some(old) = before.map(Ipam::node_address).filter(|old| *old != ours) {
+                n.remove_address(lo, old).await?;
+            }
+            let mut uplinks = n.uplinks().await?;
+            uplinks.extend(config.uplink.as_ref().map(|u| u.index));
+            Ok(uplinks)
         })
         .await?;
         // Answers to pods come in through the uplinks; the switch belongs to the link, not to the host.
@@ -114,6 +123,16 @@ impl Host {
     /// The node's own address in its pod range.
     pub fn address(&self) -> Ipv4Addr {
         Ipam::node_address(self.config.pod_cidr)
+    }
+
+    /// The addresses of this node's pods as an earlier process set them up.
+    pub fn known_range(cni_conf: &Path) -> Option<Ipv4Net> {
+        #[derive(Deserialize)]
+        struct List {
+            plugins: Vec<Conf>,
+        }
+        let text = fs::read(cni_conf.join(CONFLIST)).ok()?;
+        Some(serde_json::from_slice::<List>(&text).ok()?.plugins.first()?.pod_cidr)
     }
 
     /// The set-up of an earlier process, for taking it away.
@@ -142,9 +161,7 @@ impl Host {
         for path in fs::read_to_string(self.config.ledger()).unwrap_or_default().lines() {
             let _ = fs::write(path, "0"); // the link may be gone
         }
-        for path in
-            [self.config.ledger(), self.config.cni_bin.join(PLUGIN), self.config.cni_conf.join("10-knarr.conflist")]
-        {
+        for path in [self.config.ledger(), self.config.cni_bin.join(PLUGIN), self.config.conflist()] {
             match fs::remove_file(&path) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => {
                     errors.push(HostError::File { step: "remove", path, source });
@@ -157,6 +174,10 @@ impl Host {
 }
 
 impl HostConfig {
+    fn conflist(&self) -> PathBuf {
+        self.cni_conf.join(CONFLIST)
+    }
+
     /// Where switches of others that we turned on are noted.
     fn ledger(&self) -> PathBuf {
         self.ipam_dir.join("turned-on")
@@ -168,6 +189,19 @@ fn forwarding(link: &str) -> PathBuf {
 }
 
 const PLUGIN: &str = "knarr-cni";
+const CONFLIST: &str = "10-knarr.conflist";
+
+/// Writes a file whose directory others watch: they see the old text or the new one, and nothing if both are the same. The
+/// new one is begun beside it, under a name that no runtime reads, and renamed there: containerd heeds what is renamed in
+/// the directory, not what is moved into it.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    if fs::read_to_string(path).is_ok_and(|now| now == text) {
+        return Ok(());
+    }
+    let beside = path.with_extension("new");
+    fs::write(&beside, text)?;
+    fs::rename(beside, path)
+}
 
 fn link_name(index: u32) -> Option<String> {
     nix::net::if_::if_indextoname(index).ok()?.into_string().ok()
@@ -216,6 +250,7 @@ mod tests {
             cluster_cidr: "10.42.0.0/16".parse().unwrap(),
             service_cidr: "10.43.0.0/16".parse().unwrap(),
             mtu: 1500,
+            uplink: None,
             table: "knarr-network".to_owned(),
         }
     }

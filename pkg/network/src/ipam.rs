@@ -4,6 +4,7 @@
 //! address is the one after the last given out, so that an address rests before it is used again.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     net::Ipv4Addr,
     path::{Path, PathBuf},
@@ -16,7 +17,6 @@ use nix::fcntl::{Flock, FlockArg};
 #[derive(Debug)]
 pub struct Ipam {
     dir: PathBuf,
-    range: Ipv4Net,
     _lock: Flock<fs::File>,
 }
 
@@ -46,12 +46,12 @@ impl Ipam {
     ///
     /// # Errors
     /// See [`IpamError::File`].
-    pub fn open(dir: &Path, range: Ipv4Net) -> Result<Self, IpamError> {
+    pub fn open(dir: &Path) -> Result<Self, IpamError> {
         let fail = |step| move |source| IpamError::File { step, path: dir.to_owned(), source };
         fs::create_dir_all(dir).map_err(fail("create"))?;
         let file = fs::File::create(dir.join("lock")).map_err(fail("create the lock of"))?;
         let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| fail("lock")(io::Error::from(e)))?;
-        Ok(Self { dir: dir.to_owned(), range, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), _lock: lock })
     }
 
     /// The first address of the range: the node's own, which DNS listens on.
@@ -59,18 +59,17 @@ impl Ipam {
         range.hosts().next().unwrap_or_else(|| range.addr())
     }
 
-    /// Gives `owner` an address; an owner that has one keeps it.
+    /// Gives `owner` an address of `range`; an owner that has one keeps it.
     ///
     /// # Errors
     /// See [`IpamError`].
-    pub fn allocate(&self, owner: &str) -> Result<Ipv4Addr, IpamError> {
+    pub fn allocate(&self, owner: &str, range: Ipv4Net) -> Result<Ipv4Addr, IpamError> {
         let taken = self.taken()?;
         if let Some((ip, _)) = taken.iter().find(|(_, o)| o == owner) {
             return Ok(*ip);
         }
         let last = fs::read_to_string(self.dir.join(LAST)).ok().and_then(|t| t.trim().parse::<Ipv4Addr>().ok());
-        let ip = next_free(self.range, last, |ip| taken.iter().any(|(t, _)| t == ip))
-            .ok_or(IpamError::Exhausted(self.range))?;
+        let ip = next_free(range, last, |ip| taken.iter().any(|(t, _)| t == ip)).ok_or(IpamError::Exhausted(range))?;
         self.write(&ip.to_string(), owner)?;
         self.write(LAST, &ip.to_string())?;
         Ok(ip)
@@ -88,15 +87,12 @@ impl Ipam {
         Ok(())
     }
 
-    /// Takes back what belongs to none of `owners`.
+    /// Everybody who has an address.
     ///
     /// # Errors
     /// See [`IpamError::File`].
-    pub fn keep_only(&self, owners: &[String]) -> Result<(), IpamError> {
-        for (_, owner) in self.taken()?.iter().filter(|(_, o)| !owners.contains(o)) {
-            self.release(owner)?;
-        }
-        Ok(())
+    pub fn owners(&self) -> Result<BTreeSet<String>, IpamError> {
+        Ok(self.taken()?.into_iter().map(|(_, owner)| owner).collect())
     }
 
     fn taken(&self) -> Result<Vec<(Ipv4Addr, String)>, IpamError> {
@@ -154,16 +150,15 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("knarr-ipam-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
         let range: Ipv4Net = "10.42.0.0/29".parse().unwrap();
-        let ipam = Ipam::open(&dir, range).unwrap();
-        let a = ipam.allocate("a").unwrap();
-        assert_eq!(ipam.allocate("a").unwrap(), a);
-        let b = ipam.allocate("b").unwrap();
+        let ipam = Ipam::open(&dir).unwrap();
+        let a = ipam.allocate("a", range).unwrap();
+        assert_eq!(ipam.allocate("a", range).unwrap(), a);
+        let b = ipam.allocate("b", range).unwrap();
         assert_ne!(a, b);
         ipam.release("a").unwrap();
         ipam.release("a").unwrap();
-        assert_ne!(ipam.allocate("c").unwrap(), a, "an address rests before it is used again");
-        ipam.keep_only(&["c".to_owned()]).unwrap();
-        assert_eq!(ipam.taken().unwrap().len(), 1);
+        assert_ne!(ipam.allocate("c", range).unwrap(), a, "an address rests before it is used again");
+        assert_eq!(ipam.owners().unwrap(), ["b", "c"].map(str::to_owned).into());
         fs::remove_dir_all(&dir).unwrap();
     }
 }

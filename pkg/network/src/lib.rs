@@ -5,13 +5,20 @@
 //! in question only.
 //!
 //! [`cni`] is the plugin (a process of its own, started by the runtime for each pod), [`Host`] what the node needs once:
-//! the plugin's configuration, the node's address on `lo`, and masquerading of what leaves the cluster.
+//! the plugin's configuration, the node's address on `lo`, and masquerading of what leaves the cluster. [`Overlay`] is the
+//! network between nodes.
 
+mod attachments;
 pub mod cni;
 mod host;
 mod ipam;
 mod link;
+mod overlay;
+mod uplink;
 
+pub use attachments::{Attachments, DetachError};
 pub use host::{Host, HostConfig, HostError};
 pub use ipam::{Ipam, IpamError};
 pub use link::LinkError;
+pub use overlay::{Backend, Overlay, OverlayConfig, OverlayError};
+pub use uplink::Uplink;

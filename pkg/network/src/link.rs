@@ -1,12 +1,17 @@
 //! The netlink ring: links, addresses, routes, neighbours, each as one call.
 
-use std::{future::Future, net::Ipv4Addr, os::fd::AsRawFd as _};
+use std::{
+    future::Future,
+    net::{IpAddr, Ipv4Addr},
+    os::fd::AsRawFd as _,
+};
 
 use futures_util::TryStreamExt as _;
 use ipnet::Ipv4Net;
 use netlink_packet_route::{
     AddressFamily,
-    link::{InfoData, InfoVeth, LinkAttribute},
+    address::AddressAttribute,
+    link::{InfoData, InfoVeth, LinkAttribute, LinkMessage},
     neighbour::NeighbourState,
     route::{RouteAddress, RouteAttribute, RouteScope},
 };
@@ -22,7 +27,18 @@ pub struct LinkError {
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-fn fail<E: Into<Box<dyn std::error::Error + Send + Sync>>>(step: impl Into<String>) -> impl FnOnce(E) -> LinkError {
+impl LinkError {
+    /// Whether the kernel does not know the kind of thing that was asked for.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        let cause = self.source.downcast_ref::<rtnetlink::Error>();
+        matches!(cause, Some(rtnetlink::Error::NetlinkError(e)) if e.raw_code() == -nix::libc::EOPNOTSUPP)
+    }
+}
+
+/// Names the step that failed.
+pub(crate) fn fail<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    step: impl Into<String>,
+) -> impl FnOnce(E) -> LinkError {
     let step = step.into();
     move |e| LinkError { step, source: e.into() }
 }
@@ -56,21 +72,34 @@ impl Netlink {
         }
     }
 
+    /// For requests that only one caller makes.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// The link called `name`, if there is one.
     ///
     /// # Errors
     /// The kernel refused.
     pub(crate) async fn find(&self, name: &str) -> Result<Option<Link>, LinkError> {
+        Ok(self.message(name).await?.map(|m| Link {
+            index: m.header.index,
+            mac: m
+                .attributes
+                .into_iter()
+                .find_map(|a| if let LinkAttribute::Address(mac) = a { Some(mac) } else { None })
+                .unwrap_or_default(),
+        }))
+    }
+
+    /// All the kernel says of the link called `name`, if there is one.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub(crate) async fn message(&self, name: &str) -> Result<Option<LinkMessage>, LinkError> {
         let found = self.handle.link().get().match_name(name.to_owned()).execute().try_next().await;
         match found {
-            Ok(message) => Ok(message.map(|m| Link {
-                index: m.header.index,
-                mac: m
-                    .attributes
-                    .into_iter()
-                    .find_map(|a| if let LinkAttribute::Address(mac) = a { Some(mac) } else { None })
-                    .unwrap_or_default(),
-            })),
+            Ok(message) => Ok(message),
             Err(rtnetlink::Error::NetlinkError(e)) if e.raw_code() == -nix::libc::ENODEV => Ok(None),
             Err(e) => Err(fail(format!("look up link {name}"))(e)),
         }
@@ -193,6 +222,38 @@ impl Netlink {
         request.execute().await.map_err(fail(format!("add neighbour {ip}")))
     }
 
+    /// The IPv4 addresses of all links, with their networks.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub(crate) async fn addresses(&self) -> Result<Vec<(u32, Ipv4Net)>, LinkError> {
+        let mut all = self.handle.address().get().execute();
+        let mut out = Vec::new();
+        while let Some(message) = all.try_next().await.map_err(fail("list addresses"))? {
+            // On a point-to-point link `Address` is the other end.
+            let local = message.attributes.iter().find_map(|a| match a {
+                AddressAttribute::Local(IpAddr::V4(ip)) => Some(*ip),
+                _ => None,
+            });
+            out.extend(
+                local.and_then(|ip| Some((message.header.index, Ipv4Net::new(ip, message.header.prefix_len).ok()?))),
+            );
+        }
+        Ok(out)
+    }
+
+    /// The largest packet of a link.
+    ///
+    /// # Errors
+    /// The kernel refused, or there is no such link.
+    pub(crate) async fn mtu(&self, index: u32) -> Result<u32, LinkError> {
+        let found = self.handle.link().get().match_index(index).execute().try_next().await;
+        let message = found.map_err(fail(format!("look up link {index}")))?;
+        let attributes = message.map(|m| m.attributes).unwrap_or_default();
+        let mtu = attributes.iter().find_map(|a| if let LinkAttribute::Mtu(mtu) = a { Some(*mtu) } else { None });
+        mtu.ok_or_else(|| fail(format!("look up the packet size of link {index}"))("there is none"))
+    }
+
     /// Indices of the links that default routes leave through.
     ///
     /// # Errors
@@ -240,4 +301,22 @@ pub(crate) fn inside<T: Send>(
         });
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::link::InfoKind;
+
+    use super::*;
+
+    #[tokio::test]
+    #[ignore = "needs root"]
+    async fn what_the_kernel_does_not_know_is_told_from_other_failures() {
+        let make = async |kind: InfoKind, name: &str| {
+            let link = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(kind).name(name).build();
+            Netlink::with(async |n| n.handle.link().add(link).execute().await.map_err(fail("make a link"))).await
+        };
+        assert!(make(InfoKind::Other("knarr-none".to_owned()), "knarr-none").await.unwrap_err().is_unsupported());
+        assert!(!make(InfoKind::Bridge, "lo").await.unwrap_err().is_unsupported());
+    }
 }

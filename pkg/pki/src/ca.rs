@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 
 use crate::PkiError;
@@ -132,19 +131,8 @@ impl Ca {
         Ok(Identity { cert, key: key.serialize_pem() })
     }
 
-    /// Signs somebody else's key: a PKCS#10 request whose subject was approved by the caller.
-    ///
-    /// # Errors
-    /// The request is malformed or its signature is wrong.
-    pub fn sign_request(&self, csr_pem: &str, usage: Usage, days: i32, now: Timestamp) -> Result<String, PkiError> {
-        let fail =
-            |source: rcgen::Error| PkiError::Read { what: "certificate request".into(), why: source.to_string() };
-        let mut request = CertificateSigningRequestParams::from_pem(csr_pem).map_err(fail)?;
-        let dates = params(now, days);
-        request.params.not_before = dates.not_before;
-        request.params.not_after = dates.not_after;
-        finish(&mut request.params, usage);
-        Ok(request.signed_by(&self.issuer).map_err(fail)?.pem())
+    pub(crate) fn key(&self) -> &KeyPair {
+        self.issuer.key()
     }
 }
 
@@ -170,7 +158,7 @@ fn finish(params: &mut CertificateParams, usage: Usage) {
     }];
 }
 
-fn san(name: &str) -> Result<SanType, rcgen::Error> {
+pub(crate) fn san(name: &str) -> Result<SanType, rcgen::Error> {
     match name.parse::<IpAddr>() {
         Ok(ip) => Ok(SanType::IpAddress(ip)),
         Err(_) => Ok(SanType::DnsName(name.try_into()?)),
@@ -200,7 +188,35 @@ pub fn expiry(pem: &str) -> Result<(Timestamp, Vec<String>), PkiError> {
     Ok((end, names))
 }
 
-fn address(raw: &[u8]) -> Option<IpAddr> {
+/// Who a certificate (DER) says it is of: common name and organizations. None without a common name.
+pub fn subject(der: &[u8]) -> Option<(String, Vec<String>)> {
+    use x509_parser::prelude::{FromDer as _, X509Certificate};
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let subject = certificate.subject();
+    let name = subject.iter_common_name().next()?.as_str().ok()?;
+    let groups = subject.iter_organization().filter_map(|o| o.as_str().ok()).map(str::to_owned).collect();
+    (!name.is_empty()).then(|| (name.to_owned(), groups))
+}
+
+/// The same of the first certificate of a PEM file.
+pub fn subject_of(pem: &str) -> Option<(String, Vec<String>)> {
+    let (_, block) = x509_parser::prelude::parse_x509_pem(pem.as_bytes()).ok()?;
+    subject(&block.contents)
+}
+
+/// From when until when the first certificate of a PEM file is good.
+///
+/// # Errors
+/// There is no certificate in it.
+pub fn validity(pem: &str) -> Result<(Timestamp, Timestamp), PkiError> {
+    let fail = |why: String| PkiError::Read { what: "certificate".to_owned(), why };
+    let (_, block) = x509_parser::prelude::parse_x509_pem(pem.as_bytes()).map_err(|e| fail(e.to_string()))?;
+    let cert = block.parse_x509().map_err(|e| fail(e.to_string()))?;
+    let at = |seconds| Timestamp::from_second(seconds).map_err(|e| fail(e.to_string()));
+    Ok((at(cert.validity().not_before.timestamp())?, at(cert.validity().not_after.timestamp())?))
+}
+
+pub(crate) fn address(raw: &[u8]) -> Option<IpAddr> {
     if let Ok(v4) = <[u8; 4]>::try_from(raw) {
         return Some(v4.into());
     }
@@ -245,17 +261,5 @@ mod tests {
         assert!(verdict(&ca, "api.local"));
         assert!(!verdict(&ca, "other.local"));
         assert!(!verdict(&other, "api.local"));
-    }
-
-    #[test]
-    fn a_request_is_signed_for_its_own_key() {
-        let (ca, _) = Ca::create("a", now()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let mut p = CertificateParams::new(vec!["node-1".to_owned()]).unwrap();
-        p.distinguished_name.push(DnType::CommonName, "system:node:node-1");
-        let csr = p.serialize_request(&key).unwrap().pem().unwrap();
-        let cert = ca.sign_request(&csr, Usage::Client, 30, now()).unwrap();
-        assert_eq!(expiry(&cert).unwrap().0.to_string(), "2026-03-31T00:00:00Z");
-        assert!(ca.sign_request("nonsense", Usage::Client, 30, now()).is_err());
     }
 }

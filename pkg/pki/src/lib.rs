@@ -4,13 +4,20 @@
 //! as files. Elliptic-curve keys (P-256) everywhere: ring makes no RSA keys. Certificates begin well in the past,
 //! because boards without a battery clock boot there, and end by the day.
 
+mod bootstrap;
 mod ca;
+mod der;
 mod kubeconfig;
+mod request;
+mod sign;
 mod token;
 mod vault;
 
-pub use ca::{Ca, Identity, Leaf, Usage, expiry};
+pub use bootstrap::BootstrapToken;
+pub use ca::{Ca, Identity, Leaf, Usage, expiry, subject, subject_of, validity};
 pub use kubeconfig::kubeconfig;
+pub use request::{CertificateRequest, NewRequest};
+pub use sign::Terms;
 pub use token::{JoinToken, ca_hash, random_secret};
 pub use vault::{Vault, VaultError};
 

@@ -111,13 +111,22 @@ impl Vault {
         Ok(text)
     }
 
-    fn load(&self, name: &str) -> Result<Option<Identity>, VaultError> {
+    /// The identity `name`, if it is there.
+    ///
+    /// # Errors
+    /// See [`VaultError`].
+    pub fn load(&self, name: &str) -> Result<Option<Identity>, VaultError> {
         let cert = read(&self.path(&format!("{name}.crt")))?;
         let key = read(&self.path(&format!("{name}.key")))?;
         Ok(cert.zip(key).map(|(cert, key)| Identity { cert, key }))
     }
 
-    fn store(&self, name: &str, identity: &Identity) -> Result<(), VaultError> {
+    /// Keeps an identity that somebody else signed: the key first, so that a certificate never stands beside another's
+    /// key for longer than a crash takes.
+    ///
+    /// # Errors
+    /// See [`VaultError`].
+    pub fn store(&self, name: &str, identity: &Identity) -> Result<(), VaultError> {
         write(&self.path(&format!("{name}.key")), &identity.key, 0o600)?;
         write(&self.path(&format!("{name}.crt")), &identity.cert, 0o644)
     }

@@ -1,183 +1,196 @@
-//! The ring: informers, the queue of waiting pods, bindings.
+//! The ring: informers, the worker, and what it writes.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
-use jiff::Timestamp;
-use knarr_api::{Reason, Status, value};
-use knarr_client::{
-    Api, Cache, Key, Request, Selection, Verb, WorkQueue,
-    events::{ObjectRef, Recorder, Type},
-    resources,
-};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use knarr_api::{Object, Status, Str, Value, selector::Labels};
+use knarr_client::{Api, Cache, Change, Resource, Selection, events::Recorder, resources};
 use knarr_daemon::{Stop, Tasks};
 use parking_lot::Mutex;
+use serde::Deserialize;
+use tokio::sync::Notify;
 
-use crate::{NodeInfo, PodInfo, Snapshot, schedule};
+use crate::{
+    NodeInfo,
+    pod::Projector,
+    snapshot::Budget,
+    state::State,
+    volume::{ClaimInfo, ClassInfo, VolumeInfo},
+};
 
-/// The name pods ask for by default.
-const NAME: &str = "default-scheduler";
-/// An unschedulable pod is looked at again after so long even if nothing changed.
-const AGAIN: Duration = Duration::from_secs(300);
-/// A binding the informer has not shown after so long is no longer counted.
-const ASSUMED: Duration = Duration::from_secs(30);
+/// Writes under way at once. Decisions go on meanwhile: they count what is being bound as bound.
+const WRITES: usize = 32;
 
 /// Schedules pods.
 pub struct Scheduler {
-    api: Arc<dyn Api>,
-    recorder: Recorder,
-    pods: Arc<Cache<PodInfo>>,
-    nodes: Arc<Cache<NodeInfo>>,
-    queue: Arc<WorkQueue<Key>>,
-    assumed: Mutex<HashMap<Key, Assumed>>,
-}
-
-struct Assumed {
-    uid: String,
-    node: String,
-    since: Instant,
+    pub(crate) api: Arc<dyn Api>,
+    pub(crate) recorder: Recorder,
+    pub(crate) state: Mutex<State>,
+    wake: Notify,
 }
 
 impl Scheduler {
     /// A scheduler; [`Scheduler::start`] sets it going.
     pub fn new(api: Arc<dyn Api>, recorder: Recorder) -> Arc<Self> {
-        Arc::new(Self {
-            api,
-            recorder,
-            pods: Cache::new(),
-            nodes: Cache::new(),
-            queue: WorkQueue::new(),
-            assumed: Mutex::default(),
-        })
+        Arc::new(Self { api, recorder, state: Mutex::default(), wake: Notify::new() })
     }
 
     /// Starts the informers and the one worker: decisions are made one after the other.
     pub fn start(self: &Arc<Self>, tasks: &Tasks) {
+        let mut projector = Projector::default();
+        let mut synced = vec![
+            self.follow(
+                tasks,
+                &resources::PODS,
+                move |o| projector.project(o),
+                |state, c| {
+                    state.pod(c.key, c.old, c.new, Instant::now());
+                },
+            ),
+            self.follow(tasks, &resources::NODES, NodeInfo::project, |state, c| {
+                state.node(&c.key.name, c.old, c.new, Instant::now());
+            }),
+            self.follow(
+                tasks,
+                &resources::NAMESPACES,
+                |o| Some(o.meta().labels.clone()),
+                |state, c| {
+                    if c.old != c.new {
+                        state.namespace(&c.key.name, c.new.map(|l| &***l), Instant::now());
+                    }
+                },
+            ),
+            self.follow(tasks, &resources::PERSISTENT_VOLUME_CLAIMS, ClaimInfo::project, |state, c| {
+                state.claim(c.key, c.new.map(|c| (**c).clone()), Instant::now());
+            }),
+            self.follow(tasks, &resources::PERSISTENT_VOLUMES, VolumeInfo::project, |state, c| {
+                state.volume(&c.key.name, c.new.map(|v| (**v).clone()), Instant::now());
+            }),
+            self.follow(tasks, &resources::STORAGE_CLASSES, ClassInfo::project, |state, c| {
+                state.class(&c.key.name, c.new.map(|c| (**c).clone()), Instant::now());
+            }),
+            self.follow(tasks, &resources::POD_DISRUPTION_BUDGETS, budget, |state, c| {
+                state.budget(c.key, c.new.map(|b| (**b).clone()));
+            }),
+        ];
+        type Project = fn(&Object) -> Option<Labels>;
+        let groups: [(&'static str, &Resource, Project); 4] = [
+            ("Service", &resources::SERVICES, plain_selector),
+            ("ReplicationController", &resources::REPLICATION_CONTROLLERS, plain_selector),
+            ("ReplicaSet", &resources::REPLICA_SETS, selector),
+            ("StatefulSet", &resources::STATEFUL_SETS, selector),
+        ];
+        for (kind, resource, project) in groups {
+            synced.push(self.follow(tasks, resource, project, move |state, c| {
+                state.group(kind, c.key, c.new.map(|l| (**l).clone()));
+            }));
+        }
         let me = self.clone();
-        tasks.spawn("scheduler: pods", |stop| {
-            let all = Selection::all(&resources::PODS);
-            me.pods.clone().run(me.api.clone(), all, stop, PodInfo::project, move |change| {
-                let freed = |p: &Arc<PodInfo>| p.node.is_some() && !p.ended;
-                match change.new {
-                    Some(pod) if pod.is_waiting(NAME) => me.queue.add(change.key.clone()),
-                    // Room on a node: those who wait may fit now.
-                    Some(pod) if pod.ended && change.old.is_some_and(freed) => me.retry_all(),
-                    None if change.old.is_some_and(freed) => me.retry_all(),
-                    _ => {}
-                }
-            })
+        tasks.spawn("scheduler: worker", |stop| async move { me.work(synced, stop).await });
+    }
+
+    /// Follows a resource; the answer tells when it has been read once.
+    fn follow<P: Send + Sync + 'static>(
+        self: &Arc<Self>,
+        tasks: &Tasks,
+        resource: &Resource,
+        project: impl FnMut(&Object) -> Option<P> + Send + 'static,
+        mut changed: impl FnMut(&mut State, Change<'_, P>) + Send + 'static,
+    ) -> tokio::sync::oneshot::Receiver<()> {
+        let (tell, synced) = tokio::sync::oneshot::channel();
+        let cache = Cache::new();
+        let (me, api, selection) = (self.clone(), self.api.clone(), Selection::all(resource));
+        let run = cache.clone();
+        tasks.spawn(format!("scheduler: {}", resource.plural), move |stop| async move {
+            let follow = run.run(api, selection, stop, project, move |change| {
+                changed(&mut me.state.lock(), change);
+                me.wake.notify_one();
+            });
+            let told = async {
+                cache.synced().await;
+                // The worker may be gone already.
+                let _ = tell.send(());
+            };
+            tokio::join!(follow, told).0
         });
-        let me = self.clone();
-        tasks.spawn("scheduler: nodes", |stop| {
-            let all = Selection::all(&resources::NODES);
-            me.nodes.clone().run(me.api.clone(), all, stop, NodeInfo::project, move |change| {
-                if change.old != change.new {
-                    me.retry_all();
-                }
-            })
-        });
-        let me = self.clone();
-        tasks.spawn("scheduler: worker", |stop| async move { me.work(stop).await });
+        synced
     }
 
-    fn retry_all(&self) {
-        let waiting = self.pods.list().into_iter().filter(|p| p.is_waiting(NAME));
-        waiting.for_each(|p| self.queue.add(p.key.clone()));
-    }
-
-    async fn work(&self, stop: Stop) -> Result<(), Status> {
-        tokio::select! {
-            () = async { tokio::join!(self.pods.synced(), self.nodes.synced()); } => {}
-            () = stop.cancelled() => return Ok(()),
-        }
-        self.queue.work("scheduler", &stop, async |key| self.one(&key).await).await;
-        Ok(())
-    }
-
-    /// One pod: decide, bind, or say why not.
-    async fn one(&self, key: &Key) -> Result<Option<Duration>, Status> {
-        let Some(pod) = self.pods.get(key).filter(|p| p.is_waiting(NAME)) else { return Ok(None) };
-        if self.assumed.lock().get(key).is_some_and(|a| a.uid == pod.uid) {
-            return Ok(None);
-        }
-        match schedule(&pod, &self.snapshot()) {
-            Ok(node) => self.bind(&pod, &node).await.map(|()| None),
-            Err(why) => self.refuse(&pod, &why.0).await.map(|()| Some(AGAIN)),
-        }
-    }
-
-    /// The informers' view with assumed bindings put in; assumptions that came true or grew old are dropped.
-    fn snapshot(&self) -> Snapshot {
-        let pods = self.pods.list();
-        let mut assumed = self.assumed.lock();
-        assumed.retain(|_, a| a.since.elapsed() < ASSUMED);
-        let mut placed: Vec<PodInfo> = Vec::new();
-        for pod in &pods {
-            match (assumed.get(&pod.key), &pod.node) {
-                (Some(_), Some(_)) => drop(assumed.remove(&pod.key)),
-                (Some(a), None) if a.uid == pod.uid => {
-                    placed.push(PodInfo { node: Some(a.node.clone()), ..(**pod).clone() });
-                }
-                _ => {}
+    async fn work(&self, synced: Vec<tokio::sync::oneshot::Receiver<()>>, stop: Stop) -> Result<(), Status> {
+        for ready in synced {
+            tokio::select! {
+                _ = ready => {}
+                () = stop.cancelled() => return Ok(()),
             }
         }
-        Snapshot::new(self.nodes.list(), pods.iter().map(|p| &**p).chain(&placed))
-    }
-
-    async fn bind(&self, pod: &PodInfo, node: &str) -> Result<(), Status> {
-        let assumed = Assumed { uid: pod.uid.clone(), node: node.to_owned(), since: Instant::now() };
-        self.assumed.lock().insert(pod.key.clone(), assumed);
-        let Key { namespace, name } = &pod.key;
-        let binding = value!({
-            "apiVersion": "v1",
-            "kind": "Binding",
-            "metadata": { "name": name.clone(), "namespace": namespace.clone(), "uid": pod.uid.as_str() },
-            "target": { "apiVersion": "v1", "kind": "Node", "name": node },
-        });
-        let request = Request::new(Verb::Create, &resources::PODS).namespace(namespace).name(name);
-        match self.api.call(request.subresource("binding").body(binding)).await {
-            Ok(_) => {
-                let text = format!("Successfully assigned {namespace}/{name} to {node}");
-                self.recorder.event(&reference(pod), Type::Normal, "Scheduled", text);
-                Ok(())
+        let mut writes = FuturesUnordered::new();
+        loop {
+            let wake = self.wake.notified();
+            let mut due = None;
+            while writes.len() < WRITES {
+                let mut state = self.state.lock();
+                let Some(step) = state.decide(Instant::now()) else {
+                    due = state.queue.next_due();
+                    break;
+                };
+                drop(state);
+                writes.push(self.act(step));
             }
-            Err(e) => {
-                self.assumed.lock().remove(&pod.key);
-                // Deleted or bound by somebody else meanwhile: nothing is left to do.
-                if e.is(Reason::NotFound) || e.is(Reason::Conflict) { Ok(()) } else { Err(e) }
+            let due = due.map(tokio::time::Instant::from_std);
+            tokio::select! {
+                () = wake => {}
+                Some(()) = writes.next() => {}
+                () = async { tokio::time::sleep_until(due.expect("looked at")).await }, if due.is_some() => {}
+                () = stop.cancelled() => return Ok(()),
             }
-        }
-    }
-
-    async fn refuse(&self, pod: &PodInfo, why: &str) -> Result<(), Status> {
-        self.recorder.event(&reference(pod), Type::Warning, "FailedScheduling", why);
-        if pod.told.as_deref() == Some(why) {
-            return Ok(());
-        }
-        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let status = value!({ "status": { "conditions": [{
-            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": why,
-            "lastProbeTime": null, "lastTransitionTime": now,
-        }] } });
-        let verb = Verb::Patch(knarr_client::PatchKind::Strategic);
-        let request = Request::new(verb, &resources::PODS).namespace(&pod.key.namespace).name(&pod.key.name);
-        match self.api.call(request.subresource("status").body(status)).await {
-            Err(e) if !e.is(Reason::NotFound) => Err(e),
-            _ => Ok(()),
         }
     }
 }
 
-fn reference(pod: &PodInfo) -> ObjectRef {
-    ObjectRef {
-        api_version: "v1".to_owned(),
-        kind: "Pod".to_owned(),
-        namespace: pod.key.namespace.to_string(),
-        name: pod.key.name.to_string(),
-        uid: pod.uid.clone(),
-        field_path: String::new(),
+#[derive(Deserialize)]
+struct Selecting {
+    #[serde(default)]
+    spec: Selector,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Selector {
+    selector: Option<Value>,
+}
+
+/// A `LabelSelector` at `spec.selector`.
+fn selector(object: &Object) -> Option<Labels> {
+    let selector = object.decode::<Selecting>().ok()?.spec.selector?;
+    Labels::from_selector(Some(&selector)).ok()
+}
+
+/// A map of labels at `spec.selector`; none selects nothing.
+fn plain_selector(object: &Object) -> Option<Labels> {
+    let selector = object.decode::<Selecting>().ok()?.spec.selector?;
+    let labels = selector.as_object()?.iter().filter_map(|(key, value)| Some((key, value.as_str()?)));
+    let labels: Vec<_> = labels.collect();
+    (!labels.is_empty()).then(|| Labels::equal(labels))
+}
+
+fn budget(object: &Object) -> Option<Budget> {
+    #[derive(Deserialize)]
+    struct Pdb {
+        #[serde(default)]
+        spec: Selector,
+        #[serde(default)]
+        status: State,
     }
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "camelCase", default)]
+    struct State {
+        disruptions_allowed: i32,
+        disrupted_pods: std::collections::BTreeMap<Str, serde::de::IgnoredAny>,
+    }
+    let Pdb { spec, status } = object.decode().ok()?;
+    Some(Budget {
+        selector: Labels::from_selector(spec.selector.as_ref()).ok()?,
+        allowed: status.disruptions_allowed,
+        disrupted: status.disrupted_pods.into_keys().collect(),
+    })
 }

@@ -9,7 +9,7 @@ use crate::{
     exec::copy,
     pump::next_piece,
     session::ClientEnds,
-    spdy::{Connection, Headers, Opener, Role, connection},
+    spdy::{Connection, Headers, Opener, Role, Stall, connection},
 };
 
 /// The head of an answer is smaller.
@@ -100,7 +100,7 @@ pub fn exec<I: Io>(upgraded: Upgraded<I>, options: Options) -> (ClientSession, D
     let Upgraded { ahead, io } = upgraded;
     let (from, to) = tokio::io::split(io);
     let io = tokio::io::join(std::io::Cursor::new(ahead).chain(from), to);
-    let (connection, driver) = connection(io, Role::Client);
+    let (connection, driver) = connection(io, Role::Client, Stall::Wait);
     let both = Box::pin(async move {
         let mut work = std::pin::pin!(run(connection, options, ends));
         tokio::select! {

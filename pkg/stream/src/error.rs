@@ -17,6 +17,12 @@ pub enum StreamError {
     /// The peer broke the rules of the streams inside.
     #[error("{0}")]
     Protocol(String),
+    /// Nobody took what a client sent, and others of its channels were to go on.
+    #[error("channel {channel} stands still")]
+    Stalled {
+        /// The channel.
+        channel: u8,
+    },
     /// The peer did not open its streams in time.
     #[error("the client opened {opened} of {expected} streams in time")]
     Late {

@@ -9,7 +9,7 @@ use crate::{
     Io, Options, Outcome, Pipe, StreamError,
     pump::{Sizes, next_piece},
     session::ServerEnds,
-    spdy::{Connection, Role, Stream, connection},
+    spdy::{Connection, Role, Stall, Stream, connection},
     upgrade::Version,
 };
 
@@ -22,7 +22,7 @@ pub(crate) async fn serve(
     options: Options,
     ends: ServerEnds,
 ) -> Result<(), StreamError> {
-    let (connection, mut driver) = connection(io, Role::Server);
+    let (connection, mut driver) = connection(io, Role::Server, Stall::Wait);
     tokio::select! {
         end = &mut driver => return end,
         end = session(connection, version, options, ends) => end?,

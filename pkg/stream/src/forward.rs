@@ -6,7 +6,7 @@ use tokio::{io::AsyncWriteExt, sync::mpsc, time::Instant};
 
 use crate::{
     Driver, Io, Pipe, StreamError,
-    spdy::{Connection, Role, Stream, connection},
+    spdy::{Connection, Role, Stall, Stream, connection},
 };
 
 /// One connection to a port of a pod.
@@ -56,6 +56,8 @@ impl ForwardEnd {
 const WAITING: usize = 16;
 /// How long the second stream of a pair may take.
 const PAIR: Duration = Duration::from_secs(30);
+/// How long a pod may take nothing of what is sent to it before that forward is given up for the others of its client.
+pub(crate) const STALL: Duration = Duration::from_secs(30);
 /// Halves of pairs that wait.
 const HALVES: usize = 64;
 
@@ -65,7 +67,7 @@ pub type Forwards = mpsc::Receiver<Forward>;
 /// SPDY: streams with `streamType` data or error, a port, and a request id that pairs them.
 pub(crate) fn serve(io: impl Io) -> (Forwards, Driver) {
     let (tx, rx) = mpsc::channel(WAITING);
-    let (connection, driver) = connection(io, Role::Server);
+    let (connection, driver) = connection(io, Role::Server, Stall::Cut(STALL));
     let both = Box::pin(async move {
         let pairing = pair(connection, tx);
         let (driver, paired) = tokio::join!(driver, pairing);

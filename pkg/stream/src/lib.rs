@@ -7,6 +7,7 @@
 //! | protocol | server | client |
 //! |---|---|---|
 //! | WebSocket `v5.`, `v4.`, and first `channel.k8s.io`, plain and `base64.` | session, forward | – |
+//! | WebSocket `binary.k8s.io`, `base64.binary.k8s.io` | one stream out ([`accept_output`]) | – |
 //! | SPDY/3.1 `v4.` … first | session, forward | session (towards the runtime) |
 //! | SPDY/3.1 inside WebSocket (`SPDY/3.1+portforward.k8s.io`) | forward | – |
 //!
@@ -29,7 +30,7 @@ pub use error::StreamError;
 pub use forward::{Forward, Forwards};
 pub use outcome::Outcome;
 pub use session::{ClientSession, Options, Session, Size, splice};
-pub use upgrade::{Accepted, Refusal, accept_exec, accept_forward};
+pub use upgrade::{Accepted, Refusal, accept_exec, accept_forward, accept_output};
 
 /// A future that moves the bytes of one connection; ends with the connection.
 pub type Driver = std::pin::Pin<Box<dyn Future<Output = Result<(), StreamError>> + Send>>;

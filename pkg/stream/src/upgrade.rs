@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::{
-    Driver, Forwards, Io, Options, Session, exec, forward,
+    Driver, Forwards, Io, Options, Pipe, Session, exec, forward,
     websocket::{self, Encoding},
 };
 
@@ -113,6 +113,18 @@ pub fn accept_forward(request: &HeaderMap) -> Result<Accepted<PortForwardProtoco
     Ok(Accepted { response, protocol: PortForwardProtocol(protocol) })
 }
 
+/// Looks at a request for one stream of bytes: the WebSocket form of a log.
+pub fn accept_output(request: &HeaderMap) -> Result<Accepted<OutputProtocol>, Refusal> {
+    const WEBSOCKET: &[(&str, Encoding)] =
+        &[("binary.k8s.io", Encoding::Binary), ("base64.binary.k8s.io", Encoding::Base64), ("", Encoding::Binary)];
+    let (response, encoding) = negotiate(request, WEBSOCKET, &[])?;
+    Ok(Accepted { response, protocol: OutputProtocol(encoding) })
+}
+
+/// A negotiated protocol of one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputProtocol(Encoding);
+
 /// A negotiated exec or attach protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExecProtocol(SessionProtocol);
@@ -132,6 +144,13 @@ impl Accepted<ExecProtocol> {
             SessionProtocol::Spdy(version) => Box::pin(exec::serve(io, version, options, ends)),
         };
         (session, driver)
+    }
+}
+
+impl Accepted<OutputProtocol> {
+    /// Where to write the bytes that go out on the upgraded connection. Dropping it ends them.
+    pub fn output(self, io: impl Io) -> (Pipe, Driver) {
+        websocket::serve_output(io, self.protocol.0)
     }
 }
 

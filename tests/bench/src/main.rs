@@ -7,6 +7,7 @@ mod budget;
 mod client;
 mod disk;
 mod load;
+mod manager;
 mod measure;
 mod node;
 mod objects;

@@ -24,11 +24,12 @@ use tokio::process::Child;
 
 use crate::{
     client::{Call, Client},
+    manager::Manager,
     process,
 };
 
 /// The address of the node in its namespace.
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
+pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
 /// How long any start may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -48,7 +49,8 @@ pub(crate) fn enter_netns() -> Result<()> {
     Ok(())
 }
 
-fn run(command: &mut Command) -> Result<String> {
+/// Runs with success; gives standard output.
+pub(crate) fn run(command: &mut Command) -> Result<String> {
     let name = format!("{command:?}");
     let output = command.output().with_context(|| format!("start {name}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -63,6 +65,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     prefix: PathBuf,
     server: Option<Child>,
+    manager: Manager,
 }
 
 /// How long a start took.
@@ -79,13 +82,20 @@ impl Node {
     pub(crate) fn prepare(binary: PathBuf, images: &Path) -> Result<Self> {
         let name = format!("kb-{:x}", std::process::id());
         let prefix = Path::new("/tmp").join(&name);
-        let node = Self { binary, name, prefix, server: None };
+        fs::create_dir_all(&prefix).with_context(|| format!("make {}", prefix.display()))?;
+        let manager = Manager::start(&prefix.join("notify"))?;
+        let node = Self { binary, name, prefix, server: None, manager };
         let into = node.file("var/lib/knarr/agent/images");
         fs::create_dir_all(&into).with_context(|| format!("make {}", into.display()))?;
         for archive in fs::read_dir(images).context("read the image directory")?.flatten() {
             fs::copy(archive.path(), into.join(archive.file_name())).context("copy an image")?;
         }
         Ok(node)
+    }
+
+    /// The program under test.
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
     }
 
     /// A path below the prefix.
@@ -158,7 +168,7 @@ impl Node {
     /// Starts the server and waits until its API is ready; says how long that took.
     pub(crate) async fn start_api(&mut self) -> Result<Duration> {
         let log = fs::File::options().create(true).append(true).open(self.log()).context("open the log")?;
-        let mut command = tokio::process::Command::from(self.knarr("server"));
+        let mut command = tokio::process::Command::from(self.manager.command(&self.knarr("server")));
         command.stdin(Stdio::null()).stdout(log.try_clone().context("share the log")?).stderr(log);
         // Its own group: an interrupt at the terminal is for this program, which then takes the node away.
         command.process_group(0);
@@ -202,6 +212,17 @@ impl Node {
             ensure!(status.success(), "knarr, told to stop, ended with {status}: {}", self.tail(3));
         }
         Ok(begun.elapsed())
+    }
+
+    /// Ends the server without a word.
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        let mut server = self.server.take().context("the server does not run")?;
+        server.kill().await.context("kill knarr")
+    }
+
+    /// The listening sockets that outlive the server.
+    pub(crate) fn kept(&self) -> Vec<String> {
+        self.manager.names()
     }
 
     /// Ends containerd, as a reboot would. Only while the server does not run.

@@ -54,6 +54,12 @@ pub(crate) fn service(name: &str, address: &str) -> (Value, Value) {
     (service, slice)
 }
 
+/// What an object of a manifest calls itself, for messages.
+pub(crate) fn name_of(document: &str) -> String {
+    let kind = document.lines().find(|l| l.starts_with("kind:")).unwrap_or("an object without a kind");
+    kind.trim_start_matches("kind:").trim().to_owned()
+}
+
 /// The path of an object of a manifest, by its head; `None` for a kind that is not used here.
 pub(crate) fn path_of(document: &str) -> Option<String> {
     let head = |key: &str| document.lines().find_map(|l| l.strip_prefix(key)).map(str::trim);
@@ -69,6 +75,9 @@ pub(crate) fn path_of(document: &str) -> Option<String> {
         "Service" => "services",
         "Deployment" => "deployments",
         "Ingress" => "ingresses",
+        "DaemonSet" => "daemonsets",
+        "CronJob" => "cronjobs",
+        "PodDisruptionBudget" => "poddisruptionbudgets",
         _ => return None,
     };
     let root = if api.contains('/') { "apis" } else { "api" };

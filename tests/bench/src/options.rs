@@ -12,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) binary: PathBuf,
     /// Where the image archives of the example are.
     pub(crate) images: PathBuf,
+    /// The manifest of the application that is weighed as a whole.
+    pub(crate) team: Option<PathBuf>,
     /// Where the figures go as JSON.
     pub(crate) json: Option<PathBuf>,
     /// Less of everything.
@@ -21,13 +23,13 @@ pub(crate) struct Options {
 }
 
 /// The parts that can be chosen.
-pub(crate) const PARTS: [&str; 7] = ["start", "idle", "objects", "pods", "dataplane", "app", "gap"];
+pub(crate) const PARTS: [&str; 9] = ["start", "idle", "team", "objects", "pods", "dataplane", "app", "gap", "agent"];
 
 /// What `--help` prints.
 const HELP: &str = "scripts/bench [--quick] [--json FILE] [--binary FILE] [PART ...]
 
 Starts the release binary on a node of its own and prints what it costs and how fast it is, beside the budget.
-Parts: start idle objects pods dataplane app gap (default: all). Ends with 1 when a figure is over its bar.";
+Parts: start idle team objects pods dataplane app gap agent (default: all). Ends with 1 when a figure is over its bar.";
 
 /// Reads the arguments; `None` when only help was asked for.
 pub(crate) fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Option<Options>> {
@@ -37,6 +39,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Resul
         match arg {
             Arg::Long("binary") => options.binary = parser.value()?.into(),
             Arg::Long("images") => options.images = parser.value()?.into(),
+            Arg::Long("team") => options.team = Some(parser.value()?.into()),
             Arg::Long("json") => options.json = Some(parser.value()?.into()),
             Arg::Long("quick") => options.quick = true,
             Arg::Long("help") | Arg::Short('h') => {

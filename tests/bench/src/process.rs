@@ -141,6 +141,14 @@ impl Usage {
     }
 }
 
+impl Spent {
+    /// The threads that woke up most.
+    pub(crate) fn busiest(&self) -> String {
+        let threads: Vec<String> = self.threads.iter().take(3).map(|(name, n)| format!("{name} {n:.1}")).collect();
+        format!("voluntary switches: {}", threads.join(", "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
+use tokio_tungstenite::tungstenite;
 
 /// How long one read or write may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -113,6 +114,13 @@ impl Client {
         self.connect()?.request(method, path, kind, body)
     }
 
+    /// GET, in the name of someone else.
+    pub fn request_as(&self, user: &str, path: &str) -> Result<Response> {
+        let mut connection = self.connect()?;
+        connection.begin(&format!("GET {path}"), &format!("Impersonate-User: {user}\r\n"))?;
+        connection.answer()
+    }
+
     /// GET.
     pub fn get(&self, path: &str) -> Result<Response> {
         self.request("GET", path, "", b"")
@@ -120,7 +128,7 @@ impl Client {
 }
 
 /// A TLS stream that can be read after writing to it has failed: a server may answer and close while we still send.
-struct Tls {
+pub struct Tls {
     session: ClientConnection,
     socket: TcpStream,
 }
@@ -154,6 +162,16 @@ impl std::io::Read for Tls {
     }
 }
 
+impl std::io::Write for Tls {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.send(bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Connection {
     /// Sends a request and reads the answer. `kind` is the body's content type.
     pub fn request(&mut self, method: &str, path: &str, kind: &str, body: &[u8]) -> Result<Response> {
@@ -175,6 +193,16 @@ impl Connection {
             (Err(e), Ok(())) => Err(e),
             (Err(e), Err(sent)) => Err(e.context(format!("after sending failed: {sent}"))),
         }
+    }
+
+    /// Sends a request without a body, with these header lines.
+    fn begin(&mut self, request: &str, headers: &str) -> Result<()> {
+        let mut head = format!("{request} HTTP/1.1\r\nHost: {}\r\n{headers}", self.host);
+        if let Some(token) = &self.token {
+            head.push_str(&format!("Authorization: Bearer {token}\r\n"));
+        }
+        head.push_str("\r\n");
+        self.stream.get_mut().send(head.as_bytes()).context("send the request")
     }
 
     fn line(&mut self) -> Result<String> {
@@ -201,7 +229,7 @@ impl Connection {
         } else if let Some(length) = length {
             response.body = vec![0; length.context("a content length")?];
             self.stream.read_exact(&mut response.body).context("read the body")?;
-        } else if status != 204 {
+        } else if ![101, 204].contains(&status) {
             bail!("an answer {status} without a length");
         }
         Ok(response)
@@ -220,5 +248,28 @@ impl Connection {
                 return Ok(body);
             }
         }
+    }
+}
+
+/// A WebSocket to the API server.
+pub type Socket = tungstenite::WebSocket<Tls>;
+
+impl Client {
+    /// Asks for a WebSocket of one of `protocols` (comma-separated); gives it and the protocol chosen.
+    pub fn websocket(&self, path: &str, protocols: &str) -> Result<(Socket, String)> {
+        let mut connection = self.connect()?;
+        let protocols =
+            if protocols.is_empty() { String::new() } else { format!("Sec-WebSocket-Protocol: {protocols}\r\n") };
+        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        connection.begin(&format!("GET {path}"), &format!("{upgrade}{protocols}"))?;
+        let answer = connection.answer()?;
+        ensure!(answer.status == 101, "no WebSocket but {}: {}", answer.status, answer.text());
+        ensure!(answer.header("sec-websocket-accept") == Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{:?}", answer.headers);
+        let chosen = answer.header("sec-websocket-protocol").unwrap_or_default().to_owned();
+        // The server may have spoken already.
+        let (ahead, role) = (connection.stream.buffer().to_vec(), tungstenite::protocol::Role::Client);
+        let tls = connection.stream.into_inner();
+        Ok((tungstenite::WebSocket::from_partially_read(tls, ahead, role, None), chosen))
     }
 }

@@ -26,6 +26,8 @@ pub struct Kubectl {
     pub home: PathBuf,
     /// The namespace of objects.
     pub namespace: String,
+    /// Variables of its environment beside those.
+    pub env: Vec<(&'static str, String)>,
 }
 
 impl Kubectl {
@@ -33,9 +35,29 @@ impl Kubectl {
     pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", self.netns)).arg("--").arg(&self.program);
-        command.arg("--namespace").arg(&self.namespace).args(text::words(line));
+        // What a shell's completion asks must stand alone.
+        if !line.starts_with("__complete ") {
+            command.arg("--namespace").arg(&self.namespace);
+        }
+        command.args(text::words(line));
         command.env("KUBECONFIG", &self.config).env("HOME", &self.home).env("TERM", "xterm");
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// The same with one more variable in its environment.
+    pub fn with(&self, name: &'static str, value: impl Into<String>) -> Self {
+        let mut other = self.clone();
+        other.env.push((name, value.into()));
+        other
+    }
+
+    /// The same twice: streams over WebSocket, and over SPDY/3.1.
+    pub fn each_transport(&self) -> [(&'static str, Self); 2] {
+        [("WebSocket", "true"), ("SPDY", "false")].map(|(name, switch)| {
+            let other = self.with("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", switch);
+            (name, other.with("KUBECTL_PORT_FORWARD_WEBSOCKETS", switch))
+        })
     }
 
     /// Runs, whatever comes of it.

@@ -6,6 +6,8 @@
 //! | `KNARR_BIN` | the binary under test |
 //! | `KUBECTL_OLD`, `KUBECTL_NEW` | two versions of kubectl |
 //! | `KNARR_IMAGES` | directory with the archives of `examples/hello/images` (made when unset) |
+//! | `KNARR_KILLS` | how often each fault is repeated |
+//! | `KNARR_SEED` | another seed for the random pods |
 //!
 //! The suite runs in a network namespace of its own, the outside world of its nodes; each node gets one more, and a
 //! directory below `/tmp` that every path of it is under. What a node leaves behind when it is taken away is a failure.
@@ -13,7 +15,9 @@
 #![allow(unreachable_pub, reason = "a program: what is public is public to its modules")]
 
 mod cases;
+mod cluster;
 mod command;
+mod holdings;
 mod http;
 mod kubectl;
 mod load;

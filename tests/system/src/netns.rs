@@ -1,4 +1,5 @@
-//! Network namespaces: one for the suite (the outside), one for each node, joined by a veth pair.
+//! Network namespaces: one for the suite (the outside), one for each node, joined by a veth pair. The nodes of a cluster
+//! are on a bridge instead, which stands for their LAN.
 //!
 //! A node's namespace is held by an open file, not by a name: nothing of it outlives the suite, however that ends.
 
@@ -16,8 +17,39 @@ use crate::{
 #[derive(Debug)]
 pub struct Netns {
     file: File,
+    /// The suite's end of the link.
     link: String,
     number: u8,
+}
+
+/// The network that the hosts of a cluster are on; the outside is 198.18.`number`.1 there.
+#[derive(Debug)]
+pub struct Lan {
+    number: u8,
+}
+
+impl Lan {
+    /// A new one.
+    pub fn new(number: u8) -> Result<Self> {
+        ip(&format!("link add lan{number} type bridge"))?;
+        ip(&format!("address add 198.18.{number}.1/24 dev lan{number}"))?;
+        ip(&format!("link set lan{number} up"))?;
+        Ok(Self { number })
+    }
+
+    /// A new host at 198.18.`number`.`host`.
+    pub fn host(&self, host: u8) -> Result<Netns> {
+        let number = self.number;
+        let ns = Netns::plugged(number, format!("n{number}h{host}"), host)?;
+        ip(&format!("link set {} master lan{number} up", ns.link))?;
+        Ok(ns)
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        let _ = ip(&format!("link delete lan{}", self.number));
+    }
 }
 
 /// Puts this process, while it has one thread, into a new namespace.
@@ -33,24 +65,41 @@ fn ip(args: &str) -> Result<()> {
 impl Netns {
     /// A new namespace, reachable at 198.18.`number`.2; the outside has 198.18.`number`.1 on a link of its own.
     pub fn new(number: u8) -> Result<Self> {
+        let ns = Self::plugged(number, format!("n{number}"), 2)?;
+        ip(&format!("address add 198.18.{number}.1/24 dev {}", ns.link))?;
+        ip(&format!("link set {} up", ns.link))?;
+        Ok(ns)
+    }
+
+    /// A new namespace with an uplink whose other end lies in the suite's, to be connected.
+    fn plugged(number: u8, link: String, host: u8) -> Result<Self> {
         let file = std::thread::spawn(|| -> Result<File> {
             unshare(CloneFlags::CLONE_NEWNET).context("make a network namespace")?;
             File::open("/proc/thread-self/ns/net").context("hold the namespace")
         })
         .join()
         .map_err(|_| anyhow!("the thread that makes the namespace panicked"))??;
-        let ns = Self { file, link: format!("n{number}"), number };
+        let ns = Self { file, link, number };
         ip(&format!("link add {} type veth peer name eth0 netns {}", ns.link, ns.path()))?;
-        ip(&format!("address add 198.18.{number}.1/24 dev {}", ns.link))?;
-        ip(&format!("link set {} up", ns.link))?;
         ns.ip("link set lo up")?;
-        ns.ip(&format!("address add 198.18.{number}.2/24 dev eth0"))?;
+        ns.ip(&format!("address add 198.18.{number}.{host}/24 dev eth0"))?;
         ns.ip("link set eth0 up")?;
         ns.ip(&format!("route add default via 198.18.{number}.1"))?;
         Ok(ns)
     }
 
-    /// The suite's end of the link.
+    /// Pulls the cable of the uplink.
+    pub fn cut(&self) -> Result<()> {
+        ip(&format!("link set {} down", self.link))
+    }
+
+    /// Puts it back.
+    pub fn heal(&self) -> Result<()> {
+        ip(&format!("link set {} up", self.link))?;
+        self.wait_up()
+    }
+
+    /// The suite's address on the link.
     pub fn outside(&self) -> String {
         format!("198.18.{}.1", self.number)
     }

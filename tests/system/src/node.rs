@@ -1,9 +1,10 @@
-//! A node: `knarr server` in a network namespace, with every path below a directory and a cgroup of its own.
+//! A node: `knarr server` or `knarr agent` in a network namespace, with every path below a directory and a cgroup of its
+//! own.
 
 use std::{
     fs::{self, File},
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Mutex, PoisonError,
@@ -31,7 +32,11 @@ use crate::{
     text::{equals, words},
 };
 
-static NUMBER: AtomicU8 = AtomicU8::new(1);
+/// The number of the next network.
+pub fn next_number() -> u8 {
+    static NUMBER: AtomicU8 = AtomicU8::new(1);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
 
 /// A running node. Dropped without [`Node::finish`], it is swept away by force.
 pub struct Node<'a> {
@@ -43,8 +48,11 @@ pub struct Node<'a> {
     /// Its network.
     pub netns: Netns,
     prefix: PathBuf,
+    /// What it is: `server` or `agent`.
+    verb: &'static str,
     flags: Vec<String>,
     census: Vec<String>,
+    /// The process, of either kind.
     server: Mutex<Option<Child>>,
 }
 
@@ -53,29 +61,30 @@ pub struct Node<'a> {
 pub struct Mark([u64; 2]);
 
 impl<'a> Node<'a> {
-    /// Prepares a node that does not run yet.
+    /// Prepares a server, alone on its network, that does not run yet.
     pub fn prepare(env: &'a Env, flags: &str) -> Result<Self> {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let number = next_number();
         let name = format!("kn-{:x}-{number:02}", std::process::id());
+        Self::on(env, Netns::new(number)?, Ipv4Addr::new(198, 18, number, 2), name, "server", flags)
+    }
+
+    /// Prepares a node in a namespace.
+    pub fn on(env: &'a Env, netns: Netns, ip: Ipv4Addr, name: String, verb: &'static str, flags: &str) -> Result<Self> {
         let prefix = PathBuf::from("/tmp").join(&name);
-        let images = prefix.join("var/lib/knarr/agent/images");
-        fs::create_dir_all(&images).with_context(|| format!("make {}", images.display()))?;
-        for archive in env.images()? {
-            fs::copy(&archive, images.join(archive.file_name().context("an archive's name")?))
-                .context("copy an image")?;
-        }
-        let netns = Netns::new(number)?;
         netns.wait_up()?;
-        Ok(Self {
-            env,
-            name,
-            ip: Ipv4Addr::new(198, 18, number, 2).into(),
-            census: netns.census()?,
-            netns,
-            prefix,
-            flags: words(flags),
-            server: Mutex::new(None),
-        })
+        let census = netns.census()?;
+        let (ip, flags) = (ip.into(), words(flags));
+        let node = Self { env, name, ip, census, netns, prefix, verb, flags, server: Mutex::new(None) };
+        env.images()?.iter().try_for_each(|archive| node.preload(archive))?;
+        Ok(node)
+    }
+
+    /// Puts an image archive where it is imported from at the next start.
+    pub fn preload(&self, archive: &Path) -> Result<()> {
+        let images = self.file("var/lib/knarr/agent/images");
+        fs::create_dir_all(&images).with_context(|| format!("make {}", images.display()))?;
+        let name = archive.file_name().context("an archive's name")?;
+        fs::copy(archive, images.join(name)).with_context(|| format!("copy {}", archive.display())).map(drop)
     }
 
     /// The command `knarr <verb>` with the flags of this node.
@@ -90,7 +99,7 @@ impl<'a> Node<'a> {
     /// Starts the server process.
     pub fn spawn(&self) -> Result<()> {
         let log = File::options().create(true).append(true).open(self.log()).context("open the log")?;
-        let mut command = self.knarr("server");
+        let mut command = self.knarr(self.verb);
         command.stdin(Stdio::null()).stdout(log.try_clone().context("share the log")?).stderr(log);
         *self.server() = Some(command.spawn().context("start knarr")?);
         Ok(())
@@ -112,14 +121,20 @@ impl<'a> Node<'a> {
 
     /// Waits until the API is ready, the node is Ready and the images are there.
     pub fn wait_ready(&self, limit: Duration) -> Result<()> {
-        until(limit, "the node to be Ready", || {
+        self.wait_joined(self, limit)
+    }
+
+    /// The same for a node whose API is another's.
+    pub fn wait_joined(&self, server: &Node, limit: Duration) -> Result<()> {
+        until(limit, &format!("node {} to be Ready", self.name), || {
             // An end of the process is final: the reason stands in the log.
             if !self.runs() {
-                return Ok(Err(anyhow!("knarr ended: {}", self.last_line())));
+                return Ok(Err(anyhow!("knarr {} ended: {}", self.verb, self.last_line())));
             }
-            let ready = self.api()?.get("/readyz")?;
+            let api = server.api()?;
+            let ready = api.get("/readyz")?;
             ensure!(ready.status == 200, "/readyz says {} {}", ready.status, ready.text());
-            let node = self.api()?.get(&format!("/api/v1/nodes/{}", self.name))?.json()?;
+            let node = api.get(&format!("/api/v1/nodes/{}", self.name))?.json()?;
             ensure!(
                 condition(&node, "Ready") == Some("True"),
                 "the node's status is {:#}",
@@ -155,7 +170,8 @@ impl<'a> Node<'a> {
         Ok(self.places()?.processes().iter().filter(|(_, c)| shim(c) && c.contains(" -id ")).count())
     }
 
-    fn places(&self) -> Result<Places<'_>> {
+    /// Where its traces can be.
+    pub fn places(&self) -> Result<Places<'_>> {
         Ok(Places { prefix: &self.prefix, cgroup: &self.name, netns: self.netns.inode()? })
     }
 
@@ -202,6 +218,11 @@ impl<'a> Node<'a> {
         Client::new(SocketAddr::new(self.ip, 6443), &self.ip.to_string(), &self.ca()?, None)
     }
 
+    /// The API as whoever a certificate and its key are, from outside.
+    pub fn identified(&self, certificate: &str, key: &str) -> Result<Client> {
+        Client::new(SocketAddr::new(self.ip, 6443), &self.ip.to_string(), &self.ca()?, Some((certificate, key)))
+    }
+
     /// The ingress, called by a host name, from outside.
     pub fn page(&self, host: &str) -> Result<Client> {
         Client::new(SocketAddr::new(self.ip, 443), host, &self.ca()?, None)
@@ -221,6 +242,7 @@ impl<'a> Node<'a> {
             config: self.file("etc/knarr/knarr.yaml"),
             home: self.env.work.join("home"),
             namespace: namespace.to_owned(),
+            env: Vec::new(),
         }
     }
 

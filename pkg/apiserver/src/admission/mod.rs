@@ -6,7 +6,9 @@
 //! and fixes the place where they will be called. Plugins are synchronous: what they ask of the cluster ([`View`]) is
 //! in memory.
 
+mod certificates;
 mod classes;
+mod limits;
 mod namespace;
 mod node;
 mod pod_security;
@@ -22,7 +24,9 @@ use knarr_client::Options;
 
 use crate::{Authorizer, Caller, registry::Target};
 
+pub use certificates::CertificateRequests;
 pub use classes::{DefaultIngressClass, DefaultStorageClass};
+pub use limits::LimitRanger;
 pub use namespace::NamespaceLifecycle;
 pub use node::{NodeRestriction, NodeTaints};
 pub use pod_security::PodSecurity;
@@ -120,6 +124,7 @@ impl Admission {
     pub fn standard(authorizer: Arc<dyn Authorizer>) -> Self {
         Self::new(vec![
             Box::new(NamespaceLifecycle),
+            Box::new(LimitRanger),
             Box::new(ServiceAccount),
             Box::new(NodeRestriction),
             Box::new(NodeTaints),
@@ -128,7 +133,8 @@ impl Admission {
             Box::new(DefaultTolerationSeconds),
             Box::new(DefaultStorageClass),
             Box::new(DefaultIngressClass),
-            Box::new(RoleEscalation::new(authorizer)),
+            Box::new(RoleEscalation::new(authorizer.clone())),
+            Box::new(CertificateRequests::new(authorizer)),
         ])
     }
 
@@ -160,7 +166,8 @@ impl Admission {
         Self::reserved()
     }
 
-    /// Where admission webhooks, admission policies and quota will stand, in both phases. Passes everything through.
+    /// Where admission webhooks and admission policies will stand, in both phases. Passes everything through. Quotas are
+    /// charged behind it, with the commit (`registry::quota`).
     #[expect(clippy::unnecessary_wraps, reason = "the stage will refuse once it has rules")]
     fn reserved() -> Result<(), Status> {
         Ok(())

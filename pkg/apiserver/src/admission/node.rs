@@ -49,6 +49,7 @@ fn restrict(a: &Attributes<'_>, object: Option<&Value>) -> Result<(), Status> {
         ("", "persistentvolumeclaims", _) => Err(a.forbid("may only update PVC status")),
         ("", "serviceaccounts", "token") => token(a, node, object),
         ("coordination.k8s.io", "leases", _) => lease(a, node),
+        ("discovery.k8s.io", "endpointslices", _) => own_slice(a, node, object),
         ("storage.k8s.io", "csinodes", _) if a.name != node => {
             Err(a.forbid(&format!("node {node:?} is not allowed to modify CSINode {:?}", a.name)))
         }
@@ -201,6 +202,21 @@ fn lease(a: &Attributes<'_>, node: &str) -> Result<(), Status> {
         )));
     }
     Ok(())
+}
+
+/// A node tells where its own DNS is, and nothing about anybody else's endpoints.
+fn own_slice(a: &Attributes<'_>, node: &str, object: Option<&Value>) -> Result<(), Status> {
+    let own = |slice: &Value| {
+        slice
+            .list_at(&["metadata", "ownerReferences"])
+            .iter()
+            .any(|o| o.str_at(&["kind"]) == "Node" && o.str_at(&["name"]) == node)
+            && slice.list_at(&["endpoints"]).iter().all(|e| e.str_at(&["nodeName"]) == node)
+    };
+    match a.old.into_iter().chain(object).all(own) {
+        true => Ok(()),
+        false => Err(a.forbid(&format!("node {node:?} may only write EndpointSlices of its own endpoints"))),
+    }
 }
 
 /// A node asks for tokens on behalf of pods it runs.

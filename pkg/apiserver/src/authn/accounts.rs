@@ -115,6 +115,11 @@ impl ServiceAccounts {
         let _ = self.live.set(api);
     }
 
+    /// Where the living objects are, and the time.
+    pub(super) fn live(&self) -> Option<(&Arc<dyn Api>, Timestamp)> {
+        self.live.get().map(|api| (api, (self.clock)()))
+    }
+
     /// The issuer.
     pub fn issuer(&self) -> &str {
         &self.issuer

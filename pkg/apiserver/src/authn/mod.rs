@@ -1,9 +1,10 @@
-//! Who is asking: client certificates, ServiceAccount tokens, and a table of static tokens.
+//! Who is asking: client certificates, ServiceAccount tokens, bootstrap tokens, and a table of static tokens.
 //!
 //! A request without credentials is anonymous, and anonymous requests are answered only where nothing can be learned
 //! ([`is_public`]); a request with credentials nobody recognises is a 401, wherever it goes. There is no basic auth.
 
 mod accounts;
+mod bootstrap;
 mod jwt;
 pub mod oidc;
 mod table;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use knarr_api::Status;
+use knarr_pki::BootstrapToken;
 
 pub use accounts::ServiceAccounts;
 pub use jwt::{KeyError, SigningKey, VerifyingKey};
@@ -31,7 +33,7 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// Recognises the tokens of `table` and of ServiceAccounts.
+    /// Recognises the tokens of `table`, of ServiceAccounts, and bootstrap tokens.
     pub fn new(table: Arc<TokenTable>, accounts: Arc<ServiceAccounts>) -> Arc<Self> {
         Arc::new(Self { table, accounts })
     }
@@ -72,15 +74,23 @@ impl Authenticator {
     /// The user of a token, and the audiences out of those asked for (none: the API server's) it is good for.
     async fn token(&self, token: &str, audiences: &[String]) -> Result<(Arc<User>, Vec<String>), String> {
         if let Some(user) = self.table.get(token) {
-            // Static tokens are the API server's own: good for it alone.
-            let own = self.accounts.audiences();
-            let good: Vec<String> = audiences.iter().filter(|a| own.contains(a)).cloned().collect();
-            return match audiences.is_empty() || !good.is_empty() {
-                true => Ok((user, good)),
-                false => Err("the token is not for the audiences asked for".to_owned()),
-            };
+            return self.own(user, audiences);
+        }
+        if let Some(token) = BootstrapToken::parse(token) {
+            let (api, now) = self.accounts.live().ok_or("the server is starting")?;
+            return self.own(Arc::new(bootstrap::user(&**api, &token, now).await?), audiences);
         }
         self.accounts.authenticate(token, audiences).await
+    }
+
+    /// Static and bootstrap tokens are the API server's own: good for it alone.
+    fn own(&self, user: Arc<User>, audiences: &[String]) -> Result<(Arc<User>, Vec<String>), String> {
+        let own = self.accounts.audiences();
+        let good: Vec<String> = audiences.iter().filter(|a| own.contains(a)).cloned().collect();
+        match audiences.is_empty() || !good.is_empty() {
+            true => Ok((user, good)),
+            false => Err("the token is not for the audiences asked for".to_owned()),
+        }
     }
 }
 

@@ -1,25 +1,17 @@
 //! Client certificates: the common name is the user, the organisations are the groups.
 
 use sha2::{Digest as _, Sha256};
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::User;
 
 /// The user of a certificate the TLS layer has verified. None if it has no common name.
 pub fn user_of(der: &[u8]) -> Option<User> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    let subject = certificate.subject();
-    let name = subject.iter_common_name().next()?.as_str().ok()?;
-    if name.is_empty() {
-        return None;
-    }
-    let mut groups: Vec<String> =
-        subject.iter_organization().filter_map(|o| o.as_str().ok()).map(str::to_owned).collect();
+    let (name, mut groups) = knarr_pki::subject(der)?;
     groups.push("system:authenticated".to_owned());
     let fingerprint: String = Sha256::digest(der).iter().map(|b| format!("{b:02x}")).collect();
     let credential =
         ("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("X509SHA256={fingerprint}")]);
-    Some(User { name: name.to_owned(), groups, extra: [credential].into(), uid: String::new() })
+    Some(User { name, groups, extra: [credential].into(), uid: String::new() })
 }
 
 #[cfg(test)]

@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn every_binding_names_a_role_that_is_there() {
         let items = items();
-        assert_eq!(items.iter().filter(|i| i.resource.kind == "ClusterRole").count(), 72);
+        assert_eq!(items.iter().filter(|i| i.resource.kind == "ClusterRole").count(), 75);
         for item in items.iter().filter(|i| i.body.role_ref.is_some()) {
             let role = item.body.role_ref.as_ref().unwrap();
             let found = items.iter().any(|i| i.resource.kind == role.kind && i.name == role.name);

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::{Attributes, Decision, User};
 
+/// The type of Secrets that hold certificates of servers.
+const TLS: &str = "kubernetes.io/tls";
+
 /// The node a user is, if it is one. The name may be empty: then it is a node nobody can tell.
 pub(super) fn name_of(user: &User) -> Option<&str> {
     if !user.is_in("system:nodes") {
@@ -91,6 +94,8 @@ impl NodeGraph {
         match request {
             r if !matches!(r.verb, "get" | "list" | "watch") => no("can only read resources of this type"),
             r if !r.subresource.is_empty() => no("cannot read subresource"),
+            // Every node serves the ingress, and with it every certificate that an Ingress may name.
+            r if sort == Sort::Secret && r.verb != "get" && selects(r.field_selector, "type", TLS) => Ok(()),
             r if r.namespace.is_empty() => no("can only read namespaced object of this type"),
             r => self.related(node, sort, r.namespace, r.name),
         }

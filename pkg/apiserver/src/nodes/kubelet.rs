@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use knarr_api::{Reason, Status};
 use knarr_client::resources;
 
-use super::{get, pass, pod::Pod};
+use super::{get, pass, pod::Pod, socket};
 use crate::{
     Attributes, Decision,
     chain::{Ask, Face},
@@ -20,7 +20,16 @@ use crate::{
 /// Of an error's text, this much is passed on.
 const ERROR_TEXT: usize = 2048;
 
-pub(super) async fn log(face: &Arc<Face>, ask: &Ask) -> Result<Reply, Status> {
+/// A log as a plain body, or as a WebSocket where the client asks for one.
+pub(super) async fn log(face: &Arc<Face>, ask: &Ask, request: Request<Body>) -> Result<Reply, Status> {
+    let reply = plain_log(face, ask).await?;
+    if !pass::is_upgrade(request.headers()) {
+        return Ok(reply);
+    }
+    socket::upgraded(face, request, reply.into_body())
+}
+
+async fn plain_log(face: &Arc<Face>, ask: &Ask) -> Result<Reply, Status> {
     let pod = Pod::of(&get(face, ask, &resources::PODS, &ask.info.name).await?)?;
     let query = log_query(&ask.query, &pod.metadata.name)?;
     let container = pod.container(ask.query.get("container").unwrap_or_default())?;

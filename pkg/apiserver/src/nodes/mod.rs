@@ -8,6 +8,7 @@ mod kubelet;
 mod pass;
 mod pod;
 mod service;
+mod socket;
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ pub(crate) fn is_stream(info: &Info) -> bool {
 
 pub(crate) async fn answer(face: &Arc<Face>, ask: &Ask, request: Request<Body>) -> Result<Reply, Status> {
     match (ask.info.resource.as_str(), ask.info.subresource.as_str()) {
-        ("pods", "log") => kubelet::log(face, ask).await,
+        ("pods", "log") => kubelet::log(face, ask, request).await,
         ("pods", "exec" | "attach") => kubelet::process(face, ask, request).await,
         ("pods", "portforward") => kubelet::port_forward(face, ask, request).await,
         ("pods", _) => service::pod(face, ask, request).await,

@@ -38,7 +38,7 @@ impl Registry {
         let base = body.str_at(&["metadata", "generateName"]).to_owned();
         let generated = metadata::name(&body).is_empty() && !base.is_empty();
         // Only these may need a second attempt; all others spare the copy.
-        let again = generated || write.target.entry.special == Special::Service;
+        let again = generated || write.target.entry.special == Special::Service || self.has_quotas(write);
         let mut last = None;
         for _ in 0..ATTEMPTS {
             let mut new = if again { body.clone() } else { std::mem::take(&mut body) };
@@ -88,6 +88,7 @@ impl Registry {
         errors.extend(resource.hooks.validate(&new));
         write.settle(&new, &errors)?;
         self.admission.validate(&write.attributes(self, Operation::Create, &name, None), Some(&new))?;
+        let mut charged = self.charge(write, &new, None).await?;
 
         if write.dry_run() {
             let revision_of_nothing = 0;
@@ -95,6 +96,7 @@ impl Registry {
         }
         let mut ops = vec![Op::Create { collection: target.entry.collection, draft: draft(&target.entry, &new)? }];
         ops.extend(allocation.ops(write, &new)?);
+        ops.extend(charged.take_ops());
         let class = target.entry.special.class(Some(&new), None);
         let objects = allocation.settle(self.commit(target, &name, ops, class)).await?;
         let object = objects.into_iter().next().ok_or_else(|| Status::internal("the store answered no object"))?;

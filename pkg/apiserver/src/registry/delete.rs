@@ -139,7 +139,7 @@ fn orphaning(write: &Write<'_>) -> Option<String> {
     })
 }
 
-fn check_preconditions(write: &Write<'_>, object: &Object) -> Result<(), Status> {
+pub(super) fn check_preconditions(write: &Write<'_>, object: &Object) -> Result<(), Status> {
     let Write { target, request, .. } = *write;
     let wanted = &request.options.precondition;
     let (uid, revision) = (&*object.meta().uid, object.revision().to_string());

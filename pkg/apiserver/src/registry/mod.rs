@@ -8,7 +8,7 @@
 //! 3. *ownership* (`ownership`): `managedFields`;
 //! 4. *mutating admission* ([`crate::admission`]), webhooks and policies last (reserved: they pass through);
 //! 5. *prepare* (`rules`, `allocate`): reset fields, generation, addresses and ports;
-//! 6. *validation*: shape, hooks, metadata; then *validating admission*;
+//! 6. *validation*: shape, hooks, metadata; then *validating admission*, quotas last (`quota`);
 //! 7. *commit* at the revision read; on a conflict again from 2, unless the client named a resource version.
 //!
 //! There is no code per kind in that path. What is special about a kind is a fact or a hook of its
@@ -16,6 +16,7 @@
 
 mod allocate;
 pub mod bootstrap;
+mod computed;
 mod create;
 mod delete;
 mod document;
@@ -25,6 +26,7 @@ mod metadata;
 mod ownership;
 mod page;
 mod patch;
+mod quota;
 mod random;
 mod read;
 mod reviews;
@@ -40,7 +42,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use knarr_api::{Object, Status, Str, Value};
@@ -49,6 +51,7 @@ use knarr_client::{EventStream, Request, Verb};
 use parking_lot::RwLock;
 
 pub use allocate::ServiceNetwork;
+pub use computed::{Source, Wanted};
 pub use entry::{Entry, ResourceSet, Target};
 pub use tokens::{NoTokens, Review, TokenGrant, TokenIssuer, TokenRequest, TokenReviewer};
 
@@ -131,11 +134,14 @@ pub struct Registry {
     storage: storage::Storage,
     resources: RwLock<Arc<ResourceSet>>,
     changed: tokio::sync::watch::Sender<u64>,
+    /// Where computed objects come from, by group and plural.
+    sources: RwLock<HashMap<(Str, Str), Arc<dyn Source>>>,
     authorizer: Arc<dyn Authorizer>,
     issuer: Arc<dyn TokenIssuer>,
     reviewer: Arc<dyn TokenReviewer>,
     admission: Admission,
     allocator: allocate::Allocator,
+    turns: quota::Turns,
     clock: Clock,
 }
 
@@ -149,12 +155,14 @@ impl Registry {
         Arc::new(Self {
             resources: RwLock::new(Arc::new(set)),
             changed: tokio::sync::watch::Sender::new(0),
+            sources: RwLock::default(),
             storage,
             authorizer,
             issuer,
             reviewer,
             admission,
             allocator,
+            turns: quota::Turns::default(),
             clock,
         })
     }
@@ -191,6 +199,9 @@ impl Registry {
             return Err(target.not_allowed(request.verb));
         }
         if target.entry.is_virtual() {
+            if let Some(source) = self.source(&target) {
+                return self.computed(&*source, &target, &request).await;
+            }
             return self.review(caller, &target, request).await;
         }
         if let Some(answer) = self.through_subresource(caller, &target, &request).await? {

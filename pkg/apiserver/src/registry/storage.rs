@@ -31,6 +31,12 @@ impl Storage {
             .map_or_else(|_| Vec::new(), |page| page.items) // the present is always known
     }
 
+    /// Those of one namespace.
+    pub(super) fn in_namespace(&self, collection: Collection, namespace: &str) -> Vec<Object> {
+        self.page(collection, Query { namespace: Some(namespace), at: At::Newest, after: None, limit: 0 })
+            .map_or_else(|_| Vec::new(), |page| page.items) // the present is always known
+    }
+
     pub(super) fn page(&self, collection: Collection, query: Query<'_>) -> Result<Page, HistoryError> {
         self.0.list(collection, query)
     }

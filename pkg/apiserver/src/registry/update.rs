@@ -120,6 +120,7 @@ impl Registry {
         errors.extend(resource.hooks.validate_update(&new, &old.tree, hook_sub));
         write.settle(&new, &errors)?;
         self.admission.validate(&attributes, Some(&new))?;
+        let mut charged = self.charge(write, &new, Some(&old.tree)).await?;
 
         let entry = &target.entry;
         let ends = metadata::is_deleting(&old.tree)
@@ -146,6 +147,7 @@ impl Registry {
         let draft = draft_of(entry, &new, json)?;
         let mut ops = vec![Op::Update { collection: entry.collection, expect: revision, draft }];
         ops.extend(allocation.ops(write, &new)?);
+        ops.extend(charged.take_ops());
         let class = entry.special.class(Some(&new), Some(&old.tree));
         let objects = allocation.settle(self.commit(target, name, ops, class)).await?;
         let object = objects.into_iter().next().ok_or_else(|| Status::internal("the store answered no object"))?;

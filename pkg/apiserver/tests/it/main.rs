@@ -7,5 +7,6 @@ mod connection;
 mod documents;
 mod nodes;
 mod objects;
+mod transports;
 mod watches;
 mod world;

@@ -27,6 +27,8 @@ use knarr_daemon::{Stop, Tasks};
 /// A face over a cluster with the default policy.
 pub(crate) struct World {
     pub(crate) face: Arc<Face>,
+    registry: Arc<Registry>,
+    authority: Arc<Authority>,
     pub(crate) stop: Stop,
     _tasks: Tasks,
     directory: PathBuf,
@@ -99,8 +101,8 @@ impl World {
         authz::defaults::ensure(&*api).await.unwrap();
         authority.rbac().synced().await;
         let face = Face::new(FaceParts {
-            registry,
-            authorizer: authority,
+            registry: registry.clone(),
+            authorizer: authority.clone(),
             authenticator,
             nodes,
             health: Health::new(),
@@ -110,7 +112,14 @@ impl World {
             clock,
             stop: stop.child_token(),
         });
-        Self { face, stop, _tasks: tasks, directory }
+        Self { face, registry, authority, stop, _tasks: tasks, directory }
+    }
+
+    /// The API without a network between, for a user.
+    pub(crate) fn api(&self, name: &str, groups: &[&str]) -> Arc<dyn Api> {
+        let groups: Vec<&str> = groups.iter().copied().chain(["system:authenticated"]).collect();
+        let caller = Caller { user: Arc::new(User::new(name, &groups)), manager: "tester".into() };
+        Arc::new(LocalApi::new(self.registry.clone(), self.authority.clone(), caller))
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {

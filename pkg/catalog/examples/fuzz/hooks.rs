@@ -48,8 +48,31 @@ pub(crate) fn write(input: &[u8]) {
             // Other objects are refused before they are stored.
             if errors.is_empty() {
                 let mut object = object.clone();
-                [&mut there, &mut object].into_iter().for_each(codecs::as_on_the_wire);
+                for side in [&mut there, &mut object] {
+                    measured(side);
+                    codecs::as_on_the_wire(side);
+                }
                 assert_eq!(there, object, "conversions lose nothing");
+            }
+        }
+    }
+}
+
+/// Says the zeros that `autoscaling/v1` always says: upstream's structs there hold these current values by value, so that
+/// one nobody measured comes back as zero. (Targets are checked before they are stored; what was measured is not.)
+fn measured(object: &mut Value) {
+    const HELD: [(&str, &str); 5] = [
+        ("object", "value"),
+        ("external", "value"),
+        ("pods", "averageValue"),
+        ("resource", "averageValue"),
+        ("containerResource", "averageValue"),
+    ];
+    let Some(Value::Array(metrics)) = object.at_mut(&["status", "currentMetrics"]) else { return };
+    for metric in metrics {
+        for (source, held) in HELD {
+            if metric.get(source).is_some() && metric.at(&[source, "current", held]).is_none() {
+                metric.set(&[source, "current", held], "0");
             }
         }
     }

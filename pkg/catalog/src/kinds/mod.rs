@@ -107,15 +107,17 @@ fn workloads(plural: &str) -> Rules {
             .warnings(warnings::template),
         "daemonsets" => SUBDOMAIN
             .default(d::daemon_set)
+            .create(p::create_daemon_set)
+            .update(p::update_daemon_set)
             .validate(v::daemon_set)
-            .validate_update(v::selector_update)
+            .validate_update(v::daemon_set_update)
             .warnings(warnings::template),
         "statefulsets" => LABEL
             .default(d::stateful_set)
             .validate(v::stateful_set)
             .validate_update(v::stateful_set_update)
             .warnings(warnings::template),
-        "controllerrevisions" => SUBDOMAIN.validate_update(v::revision_update),
+        "controllerrevisions" => SUBDOMAIN.validate(v::revision).validate_update(v::revision_update),
         "jobs" => SUBDOMAIN
             .default(d::job)
             .create(p::create_job)
@@ -123,7 +125,9 @@ fn workloads(plural: &str) -> Rules {
             .validate_update(v::job_update)
             .warnings(warnings::template),
         "cronjobs" => SUBDOMAIN.default(d::cron_job).validate(v::cron_job),
-        "horizontalpodautoscalers" => SUBDOMAIN.default(d::autoscaler).validate(v::autoscaler),
+        "horizontalpodautoscalers" => {
+            SUBDOMAIN.default(d::autoscaler).validate(v::autoscaler).validate_update(v::autoscaler_update)
+        }
         "poddisruptionbudgets" => SUBDOMAIN.validate(v::disruption_budget),
         _ => SUBDOMAIN,
     }

@@ -13,6 +13,8 @@ pub(super) struct Group {
 pub(super) struct Row {
     pub(super) kind: &'static str,
     pub(super) plural: &'static str,
+    /// Empty: the kind in lower case.
+    pub(super) singular: &'static str,
     pub(super) short: &'static [&'static str],
     pub(super) categories: &'static [&'static str],
     pub(super) namespaced: bool,
@@ -36,6 +38,7 @@ impl Row {
         Self {
             kind,
             plural,
+            singular: "",
             short: &[],
             categories: &[],
             namespaced: true,
@@ -74,6 +77,11 @@ impl Row {
 
     pub(super) const fn verbs(mut self, verbs: Verbs) -> Self {
         self.verbs = verbs;
+        self
+    }
+
+    pub(super) const fn singular(mut self, name: &'static str) -> Self {
+        self.singular = name;
         self
     }
 

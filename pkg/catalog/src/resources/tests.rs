@@ -168,6 +168,8 @@ fn the_served_api() {
           status  get,patch,update
         apiregistration.k8s.io/v1 apiservices cluster *
           status  get,patch,update
+        metrics.k8s.io/v1beta1 nodes cluster virtual get,list
+        metrics.k8s.io/v1beta1 pods namespaced virtual get,list
     "#]]
     .assert_eq(&out);
 }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::{
     model::{Deployment, ReplicaSet},
     scale::proportional,
@@ -34,7 +32,7 @@ pub(super) fn newest<'a>(d: &Deployment, sets: &'a [Arc<ReplicaSet>]) -> Option<
 }
 
 /// The next steps; the informers' answer to them asks again.
-pub(super) fn plan(d: &Deployment, sets: &[Arc<ReplicaSet>], _now: Timestamp) -> Vec<Step> {
+pub(super) fn plan(d: &Deployment, sets: &[Arc<ReplicaSet>]) -> Vec<Step> {
     let new = newest(d, sets);
     let old: Vec<&Arc<ReplicaSet>> = sets.iter().filter(|s| new.is_none_or(|n| n.key != s.key)).collect();
     let mut steps = Vec::new();
@@ -183,10 +181,6 @@ pub(super) mod tests {
         json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}})
     }
 
-    fn now() -> Timestamp {
-        Timestamp::UNIX_EPOCH
-    }
-
     fn scales(steps: &[Step]) -> Vec<(&str, i32)> {
         steps
             .iter()
@@ -197,7 +191,7 @@ pub(super) mod tests {
     #[test]
     fn a_new_deployment_gets_its_first_set() {
         let d = deployment(3, "v1", rolling(1, 0));
-        assert_eq!(plan(&d, &[], now())[0], Step::Create { replicas: 3, revision: 1 });
+        assert_eq!(plan(&d, &[])[0], Step::Create { replicas: 3, revision: 1 });
     }
 
     #[test]
@@ -212,7 +206,7 @@ pub(super) mod tests {
                 assert!(rounds < 20, "stuck at {old} {new:?} with {surge}/{unavailable}");
                 let mut sets = vec![set("old", "v1", 1, old, old)];
                 sets.extend(new.map(|n| set("new", "v2", 2, n, n)));
-                for step in plan(&d, &sets, now()) {
+                for step in plan(&d, &sets) {
                     match step {
                         Step::Create { replicas, .. } => new = Some(replicas),
                         Step::Scale { name, to, .. } if name == "old" => old = to,
@@ -231,16 +225,16 @@ pub(super) mod tests {
     fn nothing_is_taken_while_new_pods_are_not_available() {
         let d = deployment(3, "v2", rolling(1, 0));
         let sets = [set("old", "v1", 1, 3, 3), set("new", "v2", 2, 1, 0)];
-        assert_eq!(scales(&plan(&d, &sets, now())), []);
+        assert_eq!(scales(&plan(&d, &sets)), []);
         let broken = [set("old", "v1", 1, 3, 2), set("new", "v2", 2, 1, 0)];
-        assert_eq!(scales(&plan(&d, &broken, now())), [], "an unhealthy old pod is no spare one with maxUnavailable 0");
+        assert_eq!(scales(&plan(&d, &broken)), [], "an unhealthy old pod is no spare one with maxUnavailable 0");
     }
 
     #[test]
     fn a_rollback_takes_the_old_set_up_again_as_newest_revision() {
         let d = deployment(2, "v1", rolling(1, 0));
         let sets = [set("first", "v1", 1, 0, 0), set("second", "v2", 2, 2, 2)];
-        let steps = plan(&d, &sets, now());
+        let steps = plan(&d, &sets);
         assert_eq!(steps[0], Step::Revision { name: "first".into(), revision: 3 });
         assert_eq!(scales(&steps), [("first", 1)]);
     }
@@ -249,22 +243,22 @@ pub(super) mod tests {
     fn the_newest_set_inherits_annotations_that_come_later() {
         let mut d = deployment(1, "v1", rolling(1, 0));
         let sets = [set("first", "v1", 1, 1, 1)];
-        assert_eq!(plan(&d, &sets, now()), []);
+        assert_eq!(plan(&d, &sets), []);
         d.inherited.insert("kubernetes.io/change-cause".into(), "because".into());
-        assert_eq!(plan(&d, &sets, now()), [Step::Inherit { name: "first".into() }]);
+        assert_eq!(plan(&d, &sets), [Step::Inherit { name: "first".into() }]);
     }
 
     #[test]
     fn recreate_waits_for_the_last_old_pod() {
         let d = deployment(2, "v2", json!({"type": "Recreate"}));
-        assert_eq!(scales(&plan(&d, &[set("old", "v1", 1, 2, 2)], now())), [("old", 0)]);
-        assert!(matches!(plan(&d, &[set("old", "v1", 1, 0, 0)], now())[..], [Step::Create { replicas: 2, .. }, _]));
+        assert_eq!(scales(&plan(&d, &[set("old", "v1", 1, 2, 2)])), [("old", 0)]);
+        assert!(matches!(plan(&d, &[set("old", "v1", 1, 0, 0)])[..], [Step::Create { replicas: 2, .. }, _]));
     }
 
     #[test]
     fn a_paused_deployment_makes_nothing_new() {
         let mut d = deployment(2, "v2", rolling(1, 0));
         d.paused = true;
-        assert_eq!(scales(&plan(&d, &[set("old", "v1", 1, 2, 2)], now())), []);
+        assert_eq!(scales(&plan(&d, &[set("old", "v1", 1, 2, 2)])), []);
     }
 }

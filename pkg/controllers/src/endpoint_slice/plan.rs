@@ -82,6 +82,23 @@ impl Service {
         self.selects(pod) && !pod.has_ended() && !pod.addresses.is_empty()
     }
 
+    /// Says in an endpoint which pod it is, on which node, under which name.
+    pub(crate) fn describe(&self, pod: &Pod, endpoint: &mut Value) {
+        let target = value!({
+            "kind": "Pod",
+            "name": pod.key.name.clone(),
+            "namespace": pod.key.namespace.clone(),
+            "uid": &*pod.meta.uid,
+        });
+        endpoint.set(&["targetRef"], target);
+        if let Some(node) = &pod.node {
+            endpoint.set(&["nodeName"], &**node);
+        }
+        if !pod.hostname.is_empty() && *pod.subdomain == *self.key.name {
+            endpoint.set(&["hostname"], &*pod.hostname);
+        }
+    }
+
     /// `ready`, `serving`, `terminating` of a pod's endpoint.
     pub(crate) fn conditions(&self, pod: &Pod) -> (bool, bool, bool) {
         let terminating = pod.meta.deleted.is_some();
@@ -225,19 +242,8 @@ fn endpoint(service: &Service, pod: &Pod, address: IpAddr) -> Value {
     let mut e = value!({
         "addresses": [address.to_string()],
         "conditions": { "ready": ready, "serving": serving, "terminating": terminating },
-        "targetRef": {
-            "kind": "Pod",
-            "name": pod.key.name.clone(),
-            "namespace": pod.key.namespace.clone(),
-            "uid": &*pod.meta.uid,
-        },
     });
-    if let Some(node) = &pod.node {
-        e.set(&["nodeName"], &**node);
-    }
-    if !pod.hostname.is_empty() && *pod.subdomain == *service.key.name {
-        e.set(&["hostname"], &*pod.hostname);
-    }
+    service.describe(pod, &mut e);
     e
 }
 

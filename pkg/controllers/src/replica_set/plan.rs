@@ -7,10 +7,10 @@ use knarr_api::{Meta, Object, Value, value};
 use knarr_client::Key;
 use serde::Deserialize;
 
-use super::{condition, until_available};
+use super::condition;
 use crate::{
     context::Again,
-    pod::{LabelSelector, Pod},
+    pod::{LabelSelector, Pod, until_available},
 };
 
 /// Most pods made or deleted in one round.
@@ -171,7 +171,7 @@ pub(super) fn status(
         observed_generation: set.meta.generation,
         conditions: Vec::new(),
     };
-    let again = until_available(pods, set.min_ready_seconds, now);
+    let again = until_available(pods.iter().map(|p| &**p), set.min_ready_seconds, now);
     let told = old.conditions.iter().find(|c| c.kind == "ReplicaFailure");
     let same_failure = match (failure, told) {
         (None, None) => true,

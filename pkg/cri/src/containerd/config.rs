@@ -5,8 +5,10 @@
 use std::{
     ffi::OsString,
     fmt::Write as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
+
+use crate::toml::{quote, quote_path};
 
 /// Where a private containerd lives and what it uses. Everything it writes is below `root` and `run`.
 #[derive(Clone, Debug)]
@@ -144,26 +146,6 @@ fn section(out: &mut String, path: &[&str], pairs: &[(&str, String)]) {
     for (key, value) in pairs {
         let _ = writeln!(out, "{key} = {value}");
     }
-}
-
-fn quote_path(path: &Path) -> String {
-    quote(&path.to_string_lossy())
-}
-
-/// A TOML basic string.
-fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04X}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }
 
 #[cfg(test)]

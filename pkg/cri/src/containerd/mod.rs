@@ -11,15 +11,17 @@
 //! and an unchanged containerd is not restarted.
 
 mod config;
+pub mod leftovers;
 mod process;
 mod record;
 mod shims;
 mod shutdown;
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 pub use config::Settings;
 use knarr_daemon::{Backoff, Stop, Tasks};
+use leftovers::{Kind, Leftovers, Namespaces, Old};
 use process::Process;
 pub use process::may_lower_oom_score;
 use record::{Finding, Record};
@@ -35,6 +37,9 @@ const ANSWER: Duration = Duration::from_secs(60);
 const ADOPT: Duration = Duration::from_secs(3);
 /// How long one may take to end.
 const END: Duration = Duration::from_secs(10);
+/// How long the helpers of one that was killed (of CNI, of runc, those that start shims) are waited for: what they make
+/// after the next one has read its state, that one does not know.
+const HELPERS: Duration = Duration::from_secs(3);
 /// Up for so long is healthy: the next failure waits shortly again.
 const HEALTHY: Duration = Duration::from_secs(60);
 /// `sun_path`, with its final zero byte; containerd appends `.ttrpc`.
@@ -108,15 +113,24 @@ pub struct Containerd {
 
 impl Containerd {
     /// Adopts the running containerd or starts one, waits until it answers, and keeps it running as a task of `tasks`.
-    /// The end of that task leaves containerd alone.
-    pub async fn start(settings: Settings, tasks: &Tasks) -> Result<Self, StartError> {
+    /// The end of that task leaves containerd alone. Beside what every containerd may forget (shims, network namespaces),
+    /// things of the `kinds` are removed when no sandbox needs them.
+    pub async fn start(settings: Settings, kinds: Vec<Arc<dyn Kind>>, tasks: &Tasks) -> Result<Self, StartError> {
         let hash = prepare(&settings)?;
-        let (process, adopted) = find_or_start(&settings, &hash).await?;
+        let (socket, state) = (settings.socket(), settings.state());
+        let own: [Arc<dyn Kind>; 2] = [Arc::new(Shims::of(&socket, &state)), Arc::new(Namespaces::of(&state))];
+        let leftovers = Leftovers::new(&socket, own.into_iter().chain(kinds).collect());
+        let (starts, started) = watch::channel(Old::default());
+        let starter = Starter { settings, hash, leftovers: leftovers.clone(), starts };
+        let (process, adopted) = starter.find_or_start().await?;
         tracing::info!(pid = process.pid(), adopted, "containerd is up");
         let (tx, state) = watch::channel(State::Up { pid: process.pid(), adopted });
-        let socket = settings.socket();
         tasks.spawn("containerd", |stop| async move {
-            supervise(settings, hash, process, tx, stop).await;
+            starter.supervise(process, tx, stop).await;
+            Ok::<(), knarr_daemon::Error>(())
+        });
+        tasks.spawn("containerd-leftovers", |stop| async move {
+            leftovers.run(started, stop).await;
             Ok::<(), knarr_daemon::Error>(())
         });
         Ok(Self { socket, state })
@@ -156,52 +170,103 @@ fn prepare(settings: &Settings) -> Result<String, StartError> {
     Ok(record::hash(settings, &config))
 }
 
-async fn find_or_start(settings: &Settings, hash: &str) -> Result<(Process, bool), StartError> {
-    let record = Record::read(&settings.record_file());
-    match record::judge(record::listener(&settings.socket()), record.as_ref(), hash, process::start_time) {
-        Finding::Nothing => {}
-        Finding::Ours(pid) => {
-            if let Ok(process) = Process::open(pid)
-                && record.is_some_and(|r| r.start_time == process.start_time())
-                && answers(settings, ADOPT).await.is_ok()
-            {
-                return Ok((process, true));
+/// What is needed to start a containerd, again and again.
+struct Starter {
+    settings: Settings,
+    hash: String,
+    leftovers: Leftovers,
+    /// Told of each start.
+    starts: watch::Sender<Old>,
+}
+
+impl Starter {
+    async fn find_or_start(&self) -> Result<(Process, bool), StartError> {
+        let Self { settings, hash, .. } = self;
+        let record = Record::read(&settings.record_file());
+        match record::judge(record::listener(&settings.socket()), record.as_ref(), hash, process::start_time) {
+            Finding::Nothing => {}
+            Finding::Ours(pid) => {
+                if let Ok(process) = Process::open(pid)
+                    && record.is_some_and(|r| r.start_time == process.start_time())
+                    && answers(settings, ADOPT).await.is_ok()
+                {
+                    return Ok((process, true));
+                }
+                stop_other(pid, "does not answer").await;
             }
-            stop_other(pid, "does not answer").await;
+            Finding::Other(pid) => stop_other(pid, "was started with another configuration").await,
         }
-        Finding::Other(pid) => stop_other(pid, "was started with another configuration").await,
+        self.start().await.map(|process| (process, false))
     }
-    start(settings, hash).await.map(|process| (process, false))
+
+    /// Starts one and waits until it answers.
+    async fn start(&self) -> Result<Process, StartError> {
+        let Self { settings, hash, leftovers, starts } = self;
+        if let Some(before) = Record::read(&settings.record_file()) {
+            process::group_ended(before.pid, HELPERS).await;
+        }
+        let old = leftovers.old().await;
+        let mut process =
+            Process::start(settings).map_err(|source| StartError::Start { binary: settings.binary.clone(), source })?;
+        let record = Record { pid: process.pid(), start_time: process.start_time(), hash: hash.clone() };
+        let path = settings.record_file();
+        record.write(&path).map_err(|source| StartError::Write { path, source })?;
+        let log = settings.log_file();
+        tokio::select! {
+            how = process.exited() => Err(StartError::Ended { how, log }),
+            answer = answers(settings, ANSWER) => match answer {
+                Ok(()) => {
+                    starts.send_replace(old);
+                    Ok(process)
+                }
+                Err(source) => {
+                    process.stop(END).await;
+                    Err(StartError::Silent { log, source })
+                }
+            }
+        }
+    }
+
+    /// Until `stop`: watches, and starts again after each end.
+    async fn supervise(self, mut process: Process, state: watch::Sender<State>, stop: Stop) {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(10));
+        loop {
+            let since = Instant::now();
+            let how = tokio::select! {
+                () = stop.cancelled() => return,
+                how = process.exited() => how,
+            };
+            tracing::warn!(how, "containerd ended");
+            state.send_replace(State::Down { reason: format!("containerd ended: {how}") });
+            if since.elapsed() >= HEALTHY {
+                backoff.reset();
+            }
+            process = loop {
+                let delay = backoff.next_delay();
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(delay) => {}
+                }
+                // Not given up half-way when stopped: a started containerd is found by its record.
+                match self.start().await {
+                    Ok(process) => break process,
+                    Err(e) => {
+                        let reason = knarr_daemon::chain(&e);
+                        tracing::warn!(reason, "containerd does not start");
+                        state.send_replace(State::Down { reason });
+                    }
+                }
+            };
+            tracing::info!(pid = process.pid(), "containerd is up again");
+            state.send_replace(State::Up { pid: process.pid(), adopted: false });
+        }
+    }
 }
 
 async fn stop_other(pid: u32, why: &str) {
     if let Ok(mut process) = Process::open(pid) {
         tracing::info!(pid, why, "stopping the running containerd");
         process.stop(END).await;
-    }
-}
-
-/// Starts one and waits until it answers.
-async fn start(settings: &Settings, hash: &str) -> Result<Process, StartError> {
-    let before = Shims::of(&settings.socket());
-    let mut process =
-        Process::start(settings).map_err(|source| StartError::Start { binary: settings.binary.clone(), source })?;
-    let record = Record { pid: process.pid(), start_time: process.start_time(), hash: hash.to_owned() };
-    let path = settings.record_file();
-    record.write(&path).map_err(|source| StartError::Write { path, source })?;
-    let log = settings.log_file();
-    tokio::select! {
-        how = process.exited() => Err(StartError::Ended { how, log }),
-        answer = answers(settings, ANSWER) => match answer {
-            Ok(()) => {
-                before.end_forgotten().await;
-                Ok(process)
-            }
-            Err(source) => {
-                process.stop(END).await;
-                Err(StartError::Silent { log, source })
-            }
-        }
     }
 }
 
@@ -222,40 +287,5 @@ async fn answers(settings: &Settings, within: Duration) -> Result<(), CriError> 
             return Err(error);
         }
         tokio::time::sleep(delay).await;
-    }
-}
-
-/// Until `stop`: watches, and starts again after each end.
-async fn supervise(settings: Settings, hash: String, mut process: Process, state: watch::Sender<State>, stop: Stop) {
-    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(10));
-    loop {
-        let since = Instant::now();
-        let how = tokio::select! {
-            () = stop.cancelled() => return,
-            how = process.exited() => how,
-        };
-        tracing::warn!(how, "containerd ended");
-        state.send_replace(State::Down { reason: format!("containerd ended: {how}") });
-        if since.elapsed() >= HEALTHY {
-            backoff.reset();
-        }
-        process = loop {
-            let delay = backoff.next_delay();
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(delay) => {}
-            }
-            // Not given up half-way when stopped: a started containerd is found by its record.
-            match start(&settings, &hash).await {
-                Ok(process) => break process,
-                Err(e) => {
-                    let reason = knarr_daemon::chain(&e);
-                    tracing::warn!(reason, "containerd does not start");
-                    state.send_replace(State::Down { reason });
-                }
-            }
-        };
-        tracing::info!(pid = process.pid(), "containerd is up again");
-        state.send_replace(State::Up { pid: process.pid(), adopted: false });
     }
 }

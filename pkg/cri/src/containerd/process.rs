@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process_group};
 use tokio::{
     io::unix::AsyncFd,
     process::{Child, Command},
@@ -104,6 +104,20 @@ impl Process {
     }
 }
 
+/// Waits until no process of a group is left, at most `limit`. What containerd starts for a moment is in its group, shims
+/// and containers are not. Asked again and again: nothing tells of the end of a stranger's child.
+pub(super) async fn group_ended(leader: u32, limit: Duration) {
+    let Some(group) = i32::try_from(leader).ok().and_then(Pid::from_raw) else { return };
+    let gone = async {
+        while test_kill_process_group(group).is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if tokio::time::timeout(limit, gone).await.is_err() {
+        tracing::warn!(group = leader, "helpers of the last containerd do not end");
+    }
+}
+
 fn open_log(path: &Path) -> io::Result<File> {
     if path.metadata().is_ok_and(|m| m.len() > LOG) {
         std::fs::rename(path, path.with_extension("log.1"))?;
@@ -156,6 +170,20 @@ mod tests {
         assert_eq!(parse_start_time(&line("containerd", "Z")), None);
         assert_eq!(parse_start_time("7 (x"), None);
         assert!(start_time(std::process::id()).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_group_is_waited_for_but_not_for_ever() {
+        let group = |seconds: &str| {
+            let mut command = std::process::Command::new("sleep");
+            std::os::unix::process::CommandExt::process_group(command.arg(seconds), 0).spawn().expect("sleep exists")
+        };
+        let (mut long, begun) = (group("100"), std::time::Instant::now());
+        group_ended(long.id(), Duration::from_millis(50)).await;
+        assert!(begun.elapsed() >= Duration::from_millis(50));
+        long.kill().unwrap();
+        long.wait().unwrap();
+        group_ended(long.id(), Duration::from_secs(1000)).await;
     }
 
     #[tokio::test]

@@ -1,8 +1,4 @@
 //! The shims of one containerd: processes that hold a sandbox and its containers, and outlive containerd.
-//!
-//! A containerd that is killed while it makes or removes a sandbox leaves a shim that no record knows: nobody would
-//! ever stop it. [`Shims::end_forgotten`] ends those after the next start. Only shims that were there *before* the start are judged:
-//! a newer one belongs to a sandbox that is being made right now.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,15 +7,17 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::process;
-use crate::{Cri, Runtime};
+use super::{
+    leftovers::{Kind, Needed, Remnant},
+    process,
+};
+use crate::NAMESPACE;
 
 /// How long killed processes may take to vanish.
 const VANISH: Duration = Duration::from_secs(10);
-/// How long a containerd that answers may take to have read its sandboxes.
-const RECOVER: Duration = Duration::from_secs(30);
 
 /// A process, as far as we need it.
 #[derive(Debug)]
@@ -29,61 +27,55 @@ struct Seen {
     command: Vec<String>,
 }
 
-/// Shims at a moment: which sandbox each holds.
+/// Shims as things that containerd may forget: when it is killed, one that it started and had not yet recorded, or whose task
+/// it had deleted and that it had not yet told to end; and when whoever asked for a sandbox goes away, one that is just
+/// starting.
 #[derive(Debug)]
 pub(super) struct Shims {
-    socket: PathBuf,
-    /// Process, its start time, the sandbox's id.
-    all: Vec<(i32, u64, String)>,
+    socket: String,
+    bundles: PathBuf,
 }
 
 impl Shims {
-    /// Those of the containerd at `socket` now.
-    pub(super) fn of(socket: &Path) -> Self {
-        let text = socket.to_string_lossy();
-        let seen = processes();
-        let all = seen.iter().filter(|p| is_shim(p, &text)).filter_map(|p| {
-            let id = p.command.windows(2).find(|w| w[0] == "-id")?[1].clone();
-            Some((p.pid, process::start_time(u32::try_from(p.pid).ok()?)?, id))
-        });
-        Self { socket: socket.to_owned(), all: all.collect() }
-    }
-
-    /// Ends those that hold none of the sandboxes the running containerd knows. A runtime that cannot be asked leaves
-    /// all of them alone.
-    pub(super) async fn end_forgotten(self) {
-        if self.all.is_empty() {
-            return;
-        }
-        let Some(known) = sandboxes(&self.socket).await else { return };
-        let alive = |pid: i32, since: u64| u32::try_from(pid).ok().and_then(process::start_time) == Some(since);
-        let forgotten = self.all.iter().filter(|(pid, since, id)| !known.contains(id) && alive(*pid, *since));
-        let forgotten: Vec<i32> = forgotten.map(|(pid, ..)| *pid).collect();
-        if forgotten.is_empty() {
-            return;
-        }
-        tracing::warn!(shims = forgotten.len(), "ending shims whose sandboxes containerd does not know");
-        let mut failures = Vec::new();
-        kill(|seen| trees(seen, |p| forgotten.contains(&p.pid)), &mut failures).await;
-        for failure in failures {
-            tracing::warn!(failure, "a forgotten shim stays");
-        }
+    /// Those of the containerd at `socket`.
+    pub(super) fn of(socket: &Path, state: &Path) -> Self {
+        let bundles = state.join("io.containerd.runtime.v2.task").join(NAMESPACE);
+        Self { socket: socket.to_string_lossy().into_owned(), bundles }
     }
 }
 
-async fn sandboxes(socket: &Path) -> Option<HashSet<String>> {
-    let cri = Cri::new(socket);
-    let deadline = tokio::time::Instant::now() + RECOVER;
-    loop {
-        match cri.list_pod_sandboxes(None).await {
-            Ok(list) => return Some(list.into_iter().map(|s| s.id).collect()),
-            Err(e) if tokio::time::Instant::now() > deadline => {
-                tracing::warn!(error = %e, "containerd does not tell its sandboxes");
-                return None;
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
+#[async_trait]
+impl Kind for Shims {
+    fn name(&self) -> &'static str {
+        "shims"
     }
+
+    async fn list(&self) -> Vec<Remnant> {
+        let (socket, bundles) = (self.socket.clone(), self.bundles.clone());
+        knarr_daemon::blocking(move || {
+            let seen = processes();
+            let shims = seen.iter().filter(|p| is_shim(p, &socket)).filter_map(|p| {
+                let sandbox = p.command.windows(2).find(|w| w[0] == "-id")?[1].clone();
+                // The bundle is there before the shim, and goes with it.
+                let settled = !bundles.join(&sandbox).exists();
+                Some(Remnant { name: name_of(p.pid)?, needed: Needed::WhileAlive(sandbox), settled })
+            });
+            shims.collect()
+        })
+        .await
+    }
+
+    async fn end(&self, name: &str) -> Result<(), String> {
+        let mut failures = Vec::new();
+        let this = |p: &Seen| is_shim(p, &self.socket) && name_of(p.pid).as_deref() == Some(name);
+        kill(|seen| trees(seen, this), &mut failures).await;
+        if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
+    }
+}
+
+/// A process and its start: no other has both.
+fn name_of(pid: i32) -> Option<String> {
+    Some(format!("{pid}@{}", process::start_time(u32::try_from(pid).ok()?)?))
 }
 
 /// Kills all shims of the containerd at `socket` with everything below them.
@@ -159,8 +151,13 @@ fn sockets_of(table: &str, held: &HashSet<String>) -> Vec<PathBuf> {
 
 /// All processes that are not zombies.
 fn processes() -> Vec<Seen> {
+    pids().filter_map(process_of).collect()
+}
+
+/// The numbers of all processes.
+pub(super) fn pids() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).filter_map(process_of).collect()
+    entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
 }
 
 fn process_of(pid: i32) -> Option<Seen> {

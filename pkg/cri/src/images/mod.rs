@@ -6,6 +6,7 @@
 
 mod archive;
 pub(crate) mod oci;
+mod pinned;
 mod plan;
 mod preload;
 mod reference;
@@ -13,6 +14,7 @@ mod store;
 
 pub use archive::{Archive, ArchiveError, NamedImage, Source};
 pub use oci::{Descriptor, Platform};
+pub(crate) use pinned::pinned;
 pub use plan::{Plan, PlannedBlob, PlannedImage};
 pub use preload::{PreloadFailure, Preloaded};
 pub use reference::normalize;

@@ -205,7 +205,7 @@ async fn containers_outlive_crash_restart_and_adoption() {
         let mut changed = node.settings.clone();
         changed.registry_config = node.dir.0.join("other.d");
         let tasks = Tasks::new(&Stop::new());
-        let restarted = Containerd::start(changed, &tasks).await.unwrap();
+        let restarted = Containerd::start(changed, Vec::new(), &tasks).await.unwrap();
         let State::Up { pid: fourth, adopted: false } = *restarted.state().borrow() else { panic!("started anew") };
         assert_ne!(third, fourth);
         assert_eq!(node.pid_of(&id).await, process);

@@ -54,7 +54,7 @@ impl Node {
 
     pub(crate) async fn start(&self) -> (Containerd, Tasks) {
         let tasks = Tasks::new(&Stop::new());
-        let containerd = Containerd::start(self.settings.clone(), &tasks).await.unwrap();
+        let containerd = Containerd::start(self.settings.clone(), Vec::new(), &tasks).await.unwrap();
         (containerd, tasks)
     }
 

@@ -9,18 +9,28 @@ use knarr_client::{
     resources::{LEASES, NODES},
 };
 use knarr_daemon::Stop;
+use tokio::sync::Notify;
 
 const NAMESPACE: &str = "kube-node-lease";
 const DURATION: i64 = 40;
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Renews until stopped. While the API is away it is tried every second.
-pub(crate) async fn renew(api: Arc<dyn Api>, node: String, stop: Stop) -> Result<(), knarr_daemon::Error> {
+/// Renews until stopped. While the API is away it is tried every second. The lease goes with its Node: who finds neither
+/// tells `lost`, so that the Node is made again.
+pub(crate) async fn renew(
+    api: Arc<dyn Api>,
+    node: String,
+    lost: Arc<Notify>,
+    stop: Stop,
+) -> Result<(), knarr_daemon::Error> {
     loop {
         let wait = match once(&*api, &node).await {
             Ok(()) => PERIOD,
             Err(e) => {
                 tracing::debug!(error = %e, "node lease not renewed");
+                if e.is(Reason::NotFound) {
+                    lost.notify_one();
+                }
                 Duration::from_secs(1)
             }
         };

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use knarr_cri::v1;
 
-use crate::{config::Config, quantity, translate::Machine};
+use crate::{config::Config, pressure::Signal, quantity, translate::Machine};
 
 /// What the host is and has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,13 +79,17 @@ pub(crate) fn machine(config: &Config, host: &Host, cgroup_v2: bool) -> Machine 
         let q = config.reserved.get(name).map(|t| k8s_openapi::apimachinery::pkg::api::resource::Quantity(t.clone()));
         q.as_ref().map_or(0, read)
     };
-    // The last 100 MiB are the line where memory pressure begins; they are nobody's.
-    let memory = host.memory - kept("memory", quantity::value) - (100 << 20);
+    // What lies below the lines where pressure begins is nobody's.
+    let below = |signal, whole: i64| {
+        let capacity = u64::try_from(whole).unwrap_or(0);
+        i64::try_from(config.thresholds.kept(signal, capacity)).unwrap_or(i64::MAX)
+    };
+    let memory = host.memory - kept("memory", quantity::value) - below(Signal::Memory, host.memory);
     Machine {
         milli_cpu: host.cpus * 1000 - kept("cpu", quantity::milli),
         memory: host.memory,
         allocatable_memory: memory.max(0),
-        storage: (host.disk - host.disk / 10 - kept("ephemeral-storage", quantity::value)).max(0),
+        storage: (host.disk - below(Signal::NodeDisk, host.disk) - kept("ephemeral-storage", quantity::value)).max(0),
         cgroup_v2,
     }
 }

@@ -19,10 +19,11 @@ use knarr_client::{
 };
 use knarr_cri::Runtime;
 use knarr_daemon::{Backoff, Stop};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     config::Config,
+    pressure::Conditions,
     tree::{patch, tree},
 };
 
@@ -41,11 +42,15 @@ pub(crate) struct NodeKeeper {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) recorder: Recorder,
     pub(crate) registered: Arc<Notify>,
+    /// Told when the Node is not there any more.
+    pub(crate) lost: Arc<Notify>,
+    /// What the node is short of.
+    pub(crate) conditions: watch::Receiver<Conditions>,
 }
 
 impl NodeKeeper {
     /// Registers the Node, then keeps its status, until stopped.
-    pub(crate) async fn run(self, stop: Stop) -> Result<(), knarr_daemon::Error> {
+    pub(crate) async fn run(mut self, stop: Stop) -> Result<(), knarr_daemon::Error> {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(7));
         let mut node = loop {
             let tried = tokio::select! {
@@ -71,8 +76,23 @@ impl NodeKeeper {
         loop {
             if missing {
                 match self.register().await {
-                    Ok(new) => (node, missing) = (new, false),
+                    Ok(new) => {
+                        // What another Node was told counts for nothing.
+                        if new.metadata.uid != node.metadata.uid {
+                            written = None;
+                            tracing::info!(node = self.config.node, "the Node was gone and was made again");
+                        }
+                        (node, missing) = (new, false);
+                    }
                     Err(e) => tracing::debug!(error = %e, "the node is not registered"),
+                }
+            }
+            // What others wrote meanwhile (that nobody heard of this node, say) is to be mended too.
+            match self.api.get(&NODES, "", &self.config.node).await.and_then(|found| decode(&found)) {
+                Ok(found) => node = found,
+                Err(e) => {
+                    missing = e.is(Reason::NotFound);
+                    tracing::debug!(error = %e, "the node's status was not read");
                 }
             }
             match self.keep(&node, written).await {
@@ -90,6 +110,9 @@ impl NodeKeeper {
             let period = if is_ready(&node) { PERIOD } else { Duration::from_millis(500) };
             tokio::select! {
                 () = tokio::time::sleep(period) => {}
+                () = self.lost.notified() => missing = true,
+                // When nobody tells any more, this task is about to end too.
+                Ok(()) = self.conditions.changed() => {}
                 () = stop.cancelled() => return Ok(()),
             }
         }
@@ -139,11 +162,12 @@ impl NodeKeeper {
     async fn keep(&self, node: &Node, written: Option<Timestamp>) -> Result<Option<Node>, Status> {
         let now = Timestamp::now();
         let host = Host::read(&self.config);
+        let conditions = self.conditions.borrow().clone();
         let health = self.runtime.status(false).await.map_err(|e| e.to_string());
         let version = self.runtime.version().await.ok();
         let images = self.runtime.list_images(None).await.unwrap_or_default();
         let old = node.status.clone().unwrap_or_default();
-        let new = status::status(&self.config, &host, &health, version.as_ref(), &images, &old, now);
+        let new = status::status(&self.config, &host, &conditions, &health, version.as_ref(), &images, &old, now);
         let due = written.is_none_or(|at| now.duration_since(at) >= HEARTBEAT);
         let (have, want) = (tree(&old), tree(&new));
         if !due && without_heartbeats(have.clone()) == without_heartbeats(want.clone()) {

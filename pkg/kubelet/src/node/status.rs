@@ -13,10 +13,12 @@ use knarr_api::{Map, Value, value};
 use knarr_cri::v1;
 
 use super::machine::{Host, machine, runtime_version};
-use crate::config::Config;
+use crate::{
+    config::Config,
+    pressure::{Condition, Conditions},
+};
 
 const MAX_IMAGES: usize = 50;
-const MIN_MEMORY: i64 = 100 << 20;
 
 /// The labels of this node.
 pub(super) fn labels(config: &Config) -> BTreeMap<String, String> {
@@ -64,10 +66,12 @@ pub(super) fn registration(config: &Config) -> Value {
     body
 }
 
+#[allow(clippy::too_many_arguments, reason = "each is another source of what a Node tells")]
 /// The status. `health` is what the runtime said of itself, or why it said nothing.
 pub(super) fn status(
     config: &Config,
     host: &Host,
+    short_of: &Conditions,
     health: &Result<v1::StatusResponse, String>,
     version: Option<&v1::VersionResponse>,
     images: &[v1::Image],
@@ -79,7 +83,7 @@ pub(super) fn status(
         addresses: Some(addresses(config)),
         capacity: Some(capacity),
         allocatable: Some(allocatable),
-        conditions: Some(conditions(host, health, old, now)),
+        conditions: Some(conditions(short_of, health, old, now)),
         daemon_endpoints: Some(NodeDaemonEndpoints {
             kubelet_endpoint: Some(DaemonEndpoint { port: i32::from(config.port) }),
         }),
@@ -135,7 +139,7 @@ fn resources(config: &Config, host: &Host) -> (Amounts, Amounts) {
 }
 
 fn conditions(
-    host: &Host,
+    short_of: &Conditions,
     health: &Result<v1::StatusResponse, String>,
     old: &NodeStatus,
     now: Timestamp,
@@ -160,20 +164,20 @@ fn conditions(
     let (ready, message) = readiness(health);
     vec![
         pressure(
-            "MemoryPressure",
-            host.memory > 0 && host.memory_available < MIN_MEMORY,
+            Condition::Memory.word(),
+            short_of.contains(&Condition::Memory),
             ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
             ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
         ),
         pressure(
-            "DiskPressure",
-            host.disk > 0 && host.disk_available < host.disk / 10,
+            Condition::Disk.word(),
+            short_of.contains(&Condition::Disk),
             ("KubeletHasDiskPressure", "kubelet has disk pressure"),
             ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
         ),
         pressure(
-            "PIDPressure",
-            host.threads > host.max_threads / 10 * 9,
+            Condition::Pid.word(),
+            short_of.contains(&Condition::Pid),
             ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
             ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
         ),
@@ -248,8 +252,8 @@ mod tests {
         let config = Config::new("n", [10, 0, 0, 1].into());
         let host = Host { cpus: 2, memory: 1 << 30, memory_available: 1 << 29, max_threads: 100, ..Host::default() };
         let at = |s| Timestamp::from_second(s).unwrap();
-        let first = status(&config, &host, &health(true), None, &[], &NodeStatus::default(), at(10));
-        let second = status(&config, &host, &health(false), None, &[], &first, at(20));
+        let first = status(&config, &host, &[Condition::Pid].into(), &health(true), None, &[], &NodeStatus::default(), at(10));
+        let second = status(&config, &host, &[Condition::Pid].into(), &health(false), None, &[], &first, at(20));
         let time = |s: &NodeStatus, kind: &str| {
             let c = s.conditions.iter().flatten().find(|c| c.type_ == kind).unwrap();
             c.last_transition_time.as_ref().unwrap().0.as_second()

@@ -1,17 +1,17 @@
 //! The kubelet API: logs, exec, attach, port-forward, pods, statistics.
 //!
-//! Plain HTTP over whatever stream the composition hands in ([`Server::serve`]): a pipe in the process, a TLS connection
-//! that presented the API server's certificate, a tunnel. Who may open such a stream is the transport's business; a
-//! request that arrives here is the API server's.
+//! Plain HTTP over whatever stream the composition hands in ([`Server::serve`]): a pipe in the process that only the API
+//! server can open. On the network ([`Server::listen`]) a [`Guard`] asks who is calling and what he may.
 
 mod body;
+mod guard;
+mod listen;
 mod logs;
 mod netns;
 mod query;
-mod stats;
 mod streams;
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{Method, Request, Response, StatusCode};
 use hyper::{body::Incoming, service::service_fn};
@@ -20,13 +20,20 @@ use knarr_client::BoxIo;
 use knarr_daemon::{Crowd, Stop};
 use serde_json::json;
 
-use crate::{pod, registry::Registry, shared::Shared};
+use crate::{pod, registry::Registry, shared::Shared, stats};
 use body::Body;
 
+pub use guard::{Caller, Guard};
 pub(crate) use query::Query;
 
 /// Requests of one node at once; more wait at the door.
 const BOUND: usize = 1024;
+
+/// For the head of a request.
+const HEADERS: Duration = Duration::from_secs(32);
+
+/// Who watches over a connection, and whom its certificate names.
+type Door = Arc<(Arc<Guard>, Option<Caller>)>;
 
 /// The kubelet API of this node. Cheap to clone.
 #[derive(Clone)]
@@ -36,6 +43,7 @@ struct Inner {
     shared: Arc<Shared>,
     registry: Arc<Registry>,
     crowd: Crowd,
+    rates: stats::Rates,
 }
 
 /// A request that cannot be served.
@@ -53,20 +61,31 @@ impl Refused {
 
 impl Server {
     pub(crate) fn new(shared: Arc<Shared>, registry: Arc<Registry>, stop: &Stop) -> Self {
-        Self(Arc::new(Inner { shared, registry, crowd: Crowd::new(stop, BOUND) }))
+        Self(Arc::new(Inner { shared, registry, crowd: Crowd::new(stop, BOUND), rates: stats::Rates::default() }))
     }
 
     /// Serves one connection of the API server, in the background.
     pub async fn serve(&self, io: BoxIo) {
+        self.serve_by(io, None).await;
+    }
+
+    /// Serves one connection of somebody who may ask only what the guard lets him.
+    async fn serve_guarded(&self, io: BoxIo, guard: Arc<Guard>, caller: Option<Caller>) {
+        self.serve_by(io, Some(Arc::new((guard, caller)))).await;
+    }
+
+    async fn serve_by(&self, io: BoxIo, door: Option<Door>) {
         let this = self.clone();
         self.0
             .crowd
             .spawn(|stop| async move {
                 let service = service_fn(move |request| {
-                    let this = this.clone();
-                    async move { Ok::<_, Infallible>(this.answer(request).await) }
+                    let (this, door) = (this.clone(), door.clone());
+                    async move { Ok::<_, Infallible>(this.answer(request, door).await) }
                 });
                 let connection = hyper::server::conn::http1::Builder::new()
+                    .timer(hyper_util::rt::TokioTimer::new())
+                    .header_read_timeout(HEADERS)
                     .serve_connection(TokioIo::new(io), service)
                     .with_upgrades();
                 tokio::select! {
@@ -79,8 +98,16 @@ impl Server {
             .await;
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        match self.route(request).await {
+    async fn answer(&self, request: Request<Incoming>, door: Option<Door>) -> Response<Body> {
+        let answered = async {
+            if let Some(door) = door {
+                let (guard, caller) = &*door;
+                let token = bearer(request.headers()).map(str::to_owned);
+                guard.admit(caller.as_ref(), token.as_deref(), request.method(), request.uri().path()).await?;
+            }
+            self.route(request).await
+        };
+        match answered.await {
             Ok(response) => response,
             Err(refused) => {
                 let mut response = Response::new(body::full(refused.message));
@@ -97,10 +124,15 @@ impl Server {
         match (request.method(), parts.as_slice()) {
             (&Method::GET, ["healthz"]) => Ok(text("ok")),
             (&Method::GET, ["pods"] | ["runningpods"]) => Ok(self.pods()),
-            (&Method::GET, ["stats", "summary"]) => {
-                stats::summary(&self.0.shared, &self.0.registry).await.map(json_body)
+            (&Method::GET | &Method::POST, ["stats", "summary"]) => {
+                let look = stats::look(&self.0.shared, &self.0.registry).await;
+                let brief = query.flag("only_cpu_and_memory");
+                Ok(json_body(stats::summary(&self.0.shared, &look, &self.0.rates, brief).await))
             }
-            (&Method::GET, ["metrics", "resource"]) => stats::metrics(&self.0.shared, &self.0.registry).await.map(text),
+            (&Method::GET, ["metrics", what @ ("resource" | "cadvisor")]) => {
+                let look = stats::look(&self.0.shared, &self.0.registry).await;
+                Ok(text(if *what == "resource" { stats::resource(&look) } else { stats::cadvisor(&look) }))
+            }
             (&Method::GET, ["metrics"]) => Ok(text(self.metrics())),
             (&Method::GET, ["containerLogs", namespace, name, container]) => {
                 logs::logs(&self.0.registry, &self.0.crowd, namespace, name, container, &query).await
@@ -134,6 +166,12 @@ impl Server {
             self.0.shared.recorder.dropped(),
         )
     }
+}
+
+fn bearer(headers: &http::HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
 fn text(text: impl Into<String>) -> Response<Body> {

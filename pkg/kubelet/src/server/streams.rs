@@ -21,6 +21,7 @@ use crate::{
     registry::Registry,
     shared::Shared,
     sync::{Observed, State},
+    worker::Handle,
 };
 
 /// What the agent speaks to the runtime's streaming server.
@@ -44,7 +45,7 @@ pub(super) async fn stream(
         .ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, format!("pod does not exist: {namespace}/{name}\n")))?;
     let seen = handle.seen();
     if what == "portForward" {
-        return forward(shared, crowd, &seen, name, query, request).await;
+        return forward(shared, crowd, &handle, name, query, request).await;
     }
     let pod = handle.pod();
     let first = pod::spec(&pod).containers.first().map(|c| c.name.clone()).unwrap_or_default();
@@ -138,22 +139,26 @@ async fn dial(url: &str) -> Result<client::Upgraded<TcpStream>, String> {
     client::upgrade(tcp, url, RUNTIME_PROTOCOL).await.map_err(|e| words(&e))
 }
 
+/// The sandbox, if it runs.
+fn ready(seen: &Observed) -> Option<String> {
+    seen.sandbox().filter(|s| s.ready).map(|s| s.id.clone())
+}
+
 async fn forward(
     shared: &Arc<Shared>,
     crowd: &Crowd,
-    seen: &Observed,
+    handle: &Handle,
     name: &str,
     query: &Query,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Refused> {
-    let sandbox = seen
-        .sandbox()
-        .filter(|s| s.ready)
+    let id = ready(&handle.seen())
         .ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, format!("pod {name:?} has no running sandbox\n")))?;
+    let mut sights = handle.sights();
     let ports: Vec<u16> =
         query.all("port").iter().flat_map(|list| list.split(',')).filter_map(|p| p.parse().ok()).collect();
     let accepted = accept_forward(request.headers()).map_err(|e| Refused::new(e.status(), format!("{e}\n")))?;
-    let namespace = netns::path(&*shared.runtime, &sandbox.id).await;
+    let namespace = netns::path(&*shared.runtime, &id).await;
     let namespace = namespace.map_err(|e| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")))?;
     let (response, upgrade) = (accepted.response.clone(), hyper::upgrade::on(request));
     let relays = crowd.clone();
@@ -168,10 +173,15 @@ async fn forward(
             }
         };
         let both = async { tokio::join!(driver, taking).0 };
+        // Clients learn by the end of the connection that the pod is gone. An error: it is forgotten altogether.
+        let gone = async {
+            let _ = sights.wait_for(|seen| ready(seen).as_ref() != Some(&id)).await;
+        };
         tokio::select! {
             end = both => if let Err(e) = end {
                 tracing::debug!(error = %e, "port-forward ended");
             },
+            () = gone => {}
             () = stop.cancelled() => {}
         }
     });
@@ -190,9 +200,11 @@ async fn relay(forward: Forward, namespace: Option<String>) {
         }
     };
     let (mut data, end) = forward.split();
-    let copied = tokio::io::copy_bidirectional(&mut data, &mut pod).await;
+    // Clients take a message as the end of all their forwards. One that broke off, at whichever side, is none for the others.
+    if let Err(e) = tokio::io::copy_bidirectional(&mut data, &mut pod).await {
+        tracing::debug!(port, error = %e, "forwarded connection broke off");
+    }
     let _ = data.shutdown().await;
     drop(data);
-    let error = copied.err().map(|e| format!("error forwarding port {port} to pod: {e}"));
-    end.finish(error.as_deref().map_or(Ok(()), Err)).await;
+    end.finish(Ok(())).await;
 }

@@ -56,7 +56,7 @@ pub(super) fn conditions(
     let others = before.iter().filter(|c| !OWNED.contains(&c.type_.as_str()));
     out.extend(others.cloned());
     if let Some(ended) = &memory.ended
-        && ended.reason == "Evicted"
+        && memory.disrupted
         && !out.iter().any(|c| c.type_ == "DisruptionTarget")
     {
         let verdict = Verdict { status: true, reason: "TerminationByKubelet", message: ended.message.clone() };

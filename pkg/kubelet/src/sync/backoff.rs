@@ -21,10 +21,11 @@ impl CrashBackoff {
         }
     }
 
-    /// When something that ended at `ended` may be tried again, if that is after `now`.
+    /// When something that ended at `ended` may be tried again, if that is after `now`. An end in the future means that
+    /// the clock was put back: nobody waits until it gets there again.
     pub(crate) fn until(&self, ended: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let until = ended + self.delay(ended);
-        (until > now).then_some(until)
+        (ended <= now && until > now).then_some(until)
     }
 
     /// One more try at `now` of something that ended at `ended`: the next delay is longer.
@@ -58,5 +59,6 @@ mod tests {
         assert_eq!(b.delay(quiet), SignedDuration::ZERO);
         b.next(quiet, quiet);
         assert_eq!(b.until(quiet, quiet), Some(quiet + FIRST));
+        assert_eq!(b.until(quiet, quiet - SignedDuration::from_hours(1)), None, "the clock was put back");
     }
 }

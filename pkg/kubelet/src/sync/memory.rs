@@ -27,8 +27,14 @@ pub(crate) struct Memory {
     pub pod_error: Option<StartError>,
     /// The pod was refused, evicted or ran out of time: its end.
     pub ended: Option<Ended>,
+    /// The most seconds it is given for that, if the node said so.
+    pub given: Option<i64>,
+    /// It has to go to make room for others, through no limit of its own.
+    pub disrupted: bool,
     /// The pod is gone from the API without having been asked to end.
     pub removed: bool,
+    /// How long the pod has been ending, by a clock that nobody puts forward or back.
+    pub ending: SignedDuration,
     /// Containers, volumes and cgroups are gone; what is left is the last status.
     pub cleaned: bool,
 }
@@ -51,14 +57,19 @@ pub(crate) struct StartError {
     pub message: String,
     /// When it failed.
     pub at: Timestamp,
-    /// When to try again.
-    pub retry: Timestamp,
+    /// When to try again, see [`Self::waits`].
+    retry: Timestamp,
 }
 
 impl StartError {
     /// A failure that is tried again after `delay`.
     pub(crate) fn new(reason: &str, message: impl Into<String>, now: Timestamp, delay: SignedDuration) -> Self {
         Self { reason: reason.to_owned(), message: message.into(), at: now, retry: now + delay }
+    }
+
+    /// Until when nothing is tried. A failure in the future means that the clock was put back: nobody waits for that.
+    pub(crate) fn waits(&self, now: Timestamp) -> Option<Timestamp> {
+        (self.at <= now && self.retry > now).then_some(self.retry)
     }
 
     /// When what is shown changes by itself.

@@ -163,6 +163,12 @@ impl Sandbox {
 }
 
 impl Container {
+    /// Whether it was made and never ran: the runtime, or we, ended in between. (What a runtime that was killed then does
+    /// not know, not even when it was started, it calls unknown.)
+    pub(crate) fn is_unstarted(&self) -> bool {
+        self.state == State::Created || self.state == State::Unknown && self.started.is_none()
+    }
+
     /// From the runtime's status. `sandbox` is only in its list.
     pub(crate) fn new(sandbox: &str, s: &v1::ContainerStatus) -> Self {
         let text = |map: &HashMap<String, String>, key: &str| map.get(key).cloned().unwrap_or_default();

@@ -101,13 +101,11 @@ pub(crate) fn plan(pod: &Pod, seen: &Observed, memory: &Memory, now: Timestamp) 
         out.wake(at);
     }
     if must_end(pod, memory) || deadline.is_some_and(|at| at <= now) || all_done(pod, seen) {
-        end(pod, seen, memory, now, &mut out);
+        end(pod, seen, memory, &mut out);
         return out;
     }
-    if let Some(e) = &memory.pod_error
-        && e.retry > now
-    {
-        out.wake(e.retry);
+    if let Some(until) = memory.pod_error.as_ref().and_then(|e| e.waits(now)) {
+        out.wake(until);
         return out;
     }
     let usable = seen.sandbox().is_some_and(|s| s.ready && (pod::host_network(pod) || !s.ips.is_empty()));
@@ -140,12 +138,12 @@ fn must_end(pod: &Pod, memory: &Memory) -> bool {
     pod::is_deleting(pod) || memory.removed || memory.ended.is_some() || pod::is_terminal(pod)
 }
 
-fn end(pod: &Pod, seen: &Observed, memory: &Memory, now: Timestamp, out: &mut Plan) {
+fn end(pod: &Pod, seen: &Observed, memory: &Memory, out: &mut Plan) {
     out.wake_at = None;
     if !seen.is_stopped() {
         let ended = memory.ended.is_some() && !pod::is_deleting(pod);
-        let grace = if ended { pod::grace(pod).min(30) } else { pod::grace(pod) };
-        out.actions.push(Action::Terminate { grace, left: left(pod, grace, now) });
+        let grace = if ended { pod::grace(pod).min(memory.given.unwrap_or(30)) } else { pod::grace(pod) };
+        out.actions.push(Action::Terminate { grace, left: left(grace, memory.ending) });
     } else if !memory.cleaned {
         out.actions.push(Action::Cleanup);
     } else if pod::is_deleting(pod) || memory.removed {
@@ -153,13 +151,11 @@ fn end(pod: &Pod, seen: &Observed, memory: &Memory, now: Timestamp, out: &mut Pl
     }
 }
 
-/// What is left of `grace` seconds at `now`, in whole seconds. The end of a deleted pod is written down, but with its
-/// fraction of a second cut off: it may be up to a second later, and nobody is cheated of that second.
-fn left(pod: &Pod, grace: i64, now: Timestamp) -> i64 {
-    let Some(end) = &pod.metadata.deletion_timestamp else { return grace };
-    let left = end.0.duration_since(now) + SignedDuration::from_secs(1);
-    let whole = left.as_secs() + i64::from(left.subsec_nanos() > 0);
-    whole.clamp(MINIMUM.min(grace), grace)
+/// What is left of `grace` seconds after some of them, in whole seconds. The end that is written in a deleted pod is not
+/// asked: it is by the clock of another machine.
+fn left(grace: i64, spent: SignedDuration) -> i64 {
+    let left = grace.saturating_sub(spent.as_secs());
+    left.clamp(MINIMUM.min(grace), grace)
 }
 
 /// Whether nothing will ever run again: every application container ended for good, or an init container did badly.
@@ -182,7 +178,8 @@ fn initialized(parts: &[Part<'_>], seen: &Observed) -> bool {
 }
 
 fn new_sandbox(pod: &Pod, seen: &Observed, memory: &Memory, now: Timestamp, out: &mut Plan) {
-    if !seen.is_stopped() {
+    // One that has stopped by itself may still hold its network.
+    if !seen.sandboxes.is_empty() {
         out.actions.push(Action::StopSandboxes);
     }
     let attempt = seen.sandbox().map_or(0, |s| s.attempt + 1);
@@ -203,8 +200,9 @@ fn new_sandbox(pod: &Pod, seen: &Observed, memory: &Memory, now: Timestamp, out:
     }
 }
 
+/// Restarts before the next start. A container that was made and never started does not count: it is made anew.
 fn restarts(part: &Part<'_>, seen: &Observed) -> u32 {
-    seen.latest(part.name()).map_or(0, |c| c.restarts + 1)
+    seen.latest(part.name()).map_or(0, |c| c.restarts + u32::from(!c.is_unstarted()))
 }
 
 /// Brings init containers and sidecars forward. Whether application containers may run.
@@ -258,8 +256,8 @@ fn keep(pod: &Pod, part: &Part<'_>, seen: &Observed, memory: &Memory, now: Times
                 out.actions.push(kill(KillReason::Unhealthy(failed.probe, failed.grace)));
             }
         }
-        State::Unknown => out.actions.push(kill(KillReason::Unknown)),
-        State::Created => start(part, restarts(part, seen), memory, now, out),
+        State::Created | State::Unknown if c.is_unstarted() => start(part, restarts(part, seen), memory, now, out),
+        State::Created | State::Unknown => out.actions.push(kill(KillReason::Unknown)),
         State::Exited => {
             // A changed image is a reason to start, whatever the policy says.
             let changed = c.hash != container_hash(&part.spec);
@@ -281,15 +279,16 @@ fn keep(pod: &Pod, part: &Part<'_>, seen: &Observed, memory: &Memory, now: Times
 }
 
 fn start(part: &Part<'_>, restarts: u32, memory: &Memory, now: Timestamp, out: &mut Plan) {
-    match memory.start_errors.get(part.name()) {
-        Some(e) if e.retry > now => {
-            out.wake(e.retry);
+    let error = memory.start_errors.get(part.name());
+    match error.and_then(|e| Some((e, e.waits(now)?))) {
+        Some((e, until)) => {
+            out.wake(until);
             if let Some(at) = e.changes_at()
                 && at > now
             {
                 out.wake(at);
             }
         }
-        _ => out.actions.push(Action::Start { name: part.name().to_owned(), restarts }),
+        None => out.actions.push(Action::Start { name: part.name().to_owned(), restarts }),
     }
 }

@@ -33,11 +33,11 @@ pub(crate) fn seen(pod: &Pod, words: &str) -> Observed {
                 state: match state {
                     "run" | "old" => State::Running,
                     "created" => State::Created,
-                    "unknown" => State::Unknown,
+                    "unknown" | "half-made" => State::Unknown,
                     _ => State::Exited,
                 },
                 created: i as i64,
-                started: Some(at(50)),
+                started: (state != "created" && state != "half-made").then(|| at(50)),
                 finished: code.map(|_| at(100)),
                 exit_code: code.unwrap_or(0),
                 reason: String::new(),
@@ -100,7 +100,10 @@ fn from_nothing_to_running() {
     check(json!({}), "", &plain(), "sandbox#0, start app#0");
     check(json!({}), "sandbox", &plain(), "start app#0");
     check(json!({}), "app:run", &plain(), "");
-    check(json!({}), "app:created", &plain(), "start app#1");
+    check(json!({}), "app:created", &plain(), "start app#0");
+    check(json!({}), "app:exit1 app:created", &plain(), "start app#1");
+    check(json!({}), "app:half-made", &plain(), "start app#0");
+    check(json!({}), "!app:created", &plain(), "stop-sandboxes, sandbox#1, start app#0");
     let two = json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}]}});
     check(two, "a:run", &plain(), "start b#0");
 }
@@ -149,10 +152,10 @@ fn sick_and_changed_containers_are_killed_first() {
 
 #[test]
 fn a_lost_sandbox_is_replaced() {
-    check(json!({}), "!app:exit137", &plain(), "sandbox#1, start app#1");
+    check(json!({}), "!app:exit137", &plain(), "stop-sandboxes, sandbox#1, start app#1");
     check(json!({}), "!app:run", &plain(), "stop-sandboxes, sandbox#1, start app#1");
     let done = json!({"spec": {"restartPolicy": "OnFailure", "containers": [{"name": "a"}, {"name": "b"}]}});
-    check(done, "!a:exit0 b:exit1", &plain(), "sandbox#1, start b#1");
+    check(done, "!a:exit0 b:exit1", &plain(), "stop-sandboxes, sandbox#1, start b#1");
 }
 
 #[test]
@@ -184,22 +187,31 @@ fn a_deleted_pod_ends_in_steps() {
 
 #[test]
 fn what_is_left_of_the_grace_period() {
-    let until = |end: &str, grace: i64| json!({"metadata": {"deletionTimestamp": format!("1970-01-01T00:{end}Z"), "deletionGracePeriodSeconds": grace}});
-    // It is 00:01:41.
-    check(until("02:01", 20), "app:run", &plain(), "terminate 20");
-    check(until("02:00", 20), "app:run", &plain(), "terminate 20");
-    check(until("01:51", 20), "app:run", &plain(), "terminate 11 of 20");
-    check(until("01:41", 20), "app:run", &plain(), "terminate 2 of 20");
-    check(until("01:30", 20), "app:run", &plain(), "terminate 2 of 20");
-    // A fraction of a second counts as a whole one.
-    check(until("01:50.5", 20), "app:run", &plain(), "terminate 11 of 20");
-    // Never more than was given, not even by a clock that is behind, and at once means at once.
-    check(until("59:00", 20), "app:run", &plain(), "terminate 20");
-    check(until("01:30", 1), "app:run", &plain(), "terminate 1");
-    check(until("01:30", 0), "app:run", &plain(), "terminate 0");
-    // The node's own decision has no written end.
-    let ended = Memory { ended: Some(Ended { reason: "r".into(), message: "m".into() }), ..plain() };
-    check(json!({"spec": {"terminationGracePeriodSeconds": 60}}), "app:run", &ended, "terminate 30");
+    let deleted = |grace: i64| json!({"metadata": {"deletionTimestamp": "1970-01-01T00:00:00Z", "deletionGracePeriodSeconds": grace}});
+    let after = |milliseconds| Memory { ending: SignedDuration::from_millis(milliseconds), ..plain() };
+    check(deleted(20), "app:run", &after(0), "terminate 20");
+    check(deleted(20), "app:run", &after(900), "terminate 20");
+    check(deleted(20), "app:run", &after(9_100), "terminate 11 of 20");
+    check(deleted(20), "app:run", &after(19_000), "terminate 2 of 20");
+    check(deleted(20), "app:run", &after(90_000), "terminate 2 of 20");
+    // At once means at once.
+    check(deleted(1), "app:run", &after(90_000), "terminate 1");
+    check(deleted(0), "app:run", &after(90_000), "terminate 0");
+    let ended = Some(Ended { reason: "r".into(), message: "m".into() });
+    let sixty = || json!({"spec": {"terminationGracePeriodSeconds": 60}});
+    check(sixty(), "app:run", &Memory { ended: ended.clone(), ..plain() }, "terminate 30");
+    check(sixty(), "app:run", &Memory { ended: ended.clone(), ..after(5_000) }, "terminate 25 of 30");
+    check(sixty(), "app:run", &Memory { ended, given: Some(1), ..plain() }, "terminate 1");
+}
+
+#[test]
+fn a_clock_that_was_put_back_makes_nobody_wait() {
+    let mut memory = plain();
+    let ten = SignedDuration::from_secs(10);
+    memory.start_errors.insert("app".into(), StartError::new("ErrImagePull", "no", at(5000), ten));
+    check(json!({}), "sandbox", &memory, "start app#0");
+    memory.pod_error = Some(StartError::new("FailedMount", "no", at(5000), ten));
+    check(json!({}), "sandbox", &memory, "start app#0");
 }
 
 #[test]

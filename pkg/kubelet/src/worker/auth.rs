@@ -42,14 +42,16 @@ pub(super) fn credentials(secret: &Data, image: &str) -> Vec<AuthConfig> {
         .flatten()
         .filter_map(|(key, entry)| {
             let path = plain(&key);
-            matches(&path, &image).then(|| (path.len(), auth(&key, entry)))
+            matches(&path, &image).then(|| (path.len(), auth(entry)))
         })
         .collect();
     found.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
     found.into_iter().map(|(_, auth)| auth).collect()
 }
 
-fn auth(server: &str, entry: Entry) -> AuthConfig {
+/// The server's address is left out, as upstream does: the runtime would want a URL there and compare its host with the
+/// one it speaks to, which for Docker's own registry has another name.
+fn auth(entry: Entry) -> AuthConfig {
     let decoded = STANDARD.decode(entry.auth.trim()).ok().and_then(|b| String::from_utf8(b).ok());
     let (user, password) = match decoded.as_deref().and_then(|t| t.split_once(':')) {
         Some((user, password)) => (user.to_owned(), password.trim_end_matches('\0').to_owned()),
@@ -58,7 +60,6 @@ fn auth(server: &str, entry: Entry) -> AuthConfig {
     AuthConfig {
         username: user,
         password,
-        server_address: server.to_owned(),
         identity_token: entry.identity_token,
         registry_token: entry.registry_token,
         ..AuthConfig::default()

@@ -51,11 +51,16 @@ impl Job {
         }
         self.event(&at, Type::Normal, "Pulling", format!("Pulling image {asked:?}"));
         let begun = std::time::Instant::now();
-        match self.pull(stage, &name, &spec).await {
+        let place = self.shared.pulls.acquire().await;
+        let waited = begun.elapsed();
+        let pulled = self.pull(stage, &name, &spec).await;
+        drop(place);
+        match pulled {
             Ok(image) => {
-                let took = go_millis(begun.elapsed().as_millis());
+                let all = begun.elapsed();
+                let (took, all) = (go_millis((all - waited).as_millis()), go_millis(all.as_millis()));
                 let message = format!(
-                    "Successfully pulled image {asked:?} in {took} ({took} including waiting). Image size: {} bytes.",
+                    "Successfully pulled image {asked:?} in {took} ({all} including waiting). Image size: {} bytes.",
                     image.size
                 );
                 self.event(&at, Type::Normal, "Pulled", message);

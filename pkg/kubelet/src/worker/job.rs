@@ -1,12 +1,13 @@
 //! Doing what was decided.
 
-use std::{path::Path, sync::Arc};
+use std::{future::Future, path::Path, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use knarr_api::Reason;
 use knarr_client::{Request, Verb, events::Type, resources::PODS};
 use knarr_cri::v1;
+use knarr_daemon::Stop;
 use parking_lot::Mutex;
 
 use super::Handle;
@@ -42,6 +43,10 @@ pub(super) struct Job {
     pub(super) pod: Arc<Pod>,
     pub(super) seen: Arc<Observed>,
     pub(super) refresh: Arc<Mutex<Option<Timestamp>>>,
+    /// Told to stop, the job ends: see [`Job::make`].
+    pub(super) stop: Stop,
+    /// Held while something is being made.
+    pub(super) making: tokio::sync::Mutex<()>,
 }
 
 /// What containers are started in.
@@ -54,7 +59,36 @@ pub(super) struct Stage {
 }
 
 impl Job {
+    /// Does the steps, until it is told to stop.
     pub(super) async fn run(self, actions: Vec<Action>) -> Result<(), JobError> {
+        self.unless_stopped(self.steps(actions)).await
+    }
+
+    /// Brings volumes up to date, until it is told to stop.
+    pub(super) async fn refresh_volumes(self) -> Result<(), JobError> {
+        self.unless_stopped(self.refresh()).await
+    }
+
+    async fn unless_stopped(&self, work: impl Future<Output = Result<(), JobError>>) -> Result<(), JobError> {
+        let given_up = async {
+            self.stop.cancelled().await;
+            let _made = self.making.lock().await;
+        };
+        tokio::select! {
+            biased;
+            () = given_up => Ok(()),
+            done = work => done,
+        }
+    }
+
+    /// A call that makes something is never given up half-way: the runtime may finish it all the same, and whatever comes
+    /// next would not know of what it made. (The lock is fair: once the job is told to stop, no further call begins.)
+    pub(super) async fn make<T>(&self, call: impl Future<Output = T>) -> T {
+        let _making = self.making.lock().await;
+        call.await
+    }
+
+    async fn steps(&self, actions: Vec<Action>) -> Result<(), JobError> {
         let mut stage: Option<Stage> = None;
         for action in actions {
             match action {
@@ -92,7 +126,7 @@ impl Job {
         self.handle.wake();
     }
 
-    pub(super) async fn refresh_volumes(self) -> Result<(), JobError> {
+    async fn refresh(&self) -> Result<(), JobError> {
         let ips = self.ips(self.seen.sandbox().map(|s| s.ips.clone()).unwrap_or_default());
         self.volumes(&ips).await.map(drop)
     }
@@ -156,7 +190,7 @@ impl Job {
         let Some((mounted, sources)) = self.volumes(&self.ips(Vec::new())).await? else { return Ok(None) };
         let handler = pod::spec(&self.pod).runtime_class_name.clone().unwrap_or_default();
         let runtime = &self.shared.runtime;
-        let made = match runtime.run_pod_sandbox(config.clone(), &handler).await {
+        let made = match self.make(runtime.run_pod_sandbox(config.clone(), &handler)).await {
             Ok(id) => runtime.pod_sandbox_status(&id, false).await.map(|s| (id, s.status.unwrap_or_default())),
             Err(e) => Err(e),
         };

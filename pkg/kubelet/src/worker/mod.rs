@@ -3,10 +3,11 @@
 //! A worker is woken by changes of the pod, by the runtime's events, by probes, by ConfigMaps and Secrets, and by its own
 //! timer. It never asks what woke it: it reads the whole present state, computes and hands over the status, and decides
 //! ([`crate::sync::plan()`]). What is decided runs as one *job* beside the loop, so that the status stays current during a
-//! long pull or a long grace period. A job is dropped only when somebody wants the pod to end, or to end faster: a
+//! long pull or a long grace period. A job is told to stop only when somebody wants the pod to end, or to end faster: a
 //! container that ends by itself, be it while it is being started, leaves the job that started it to tell the rest.
 
 mod auth;
+mod ending;
 mod hooks;
 mod image;
 mod job;
@@ -17,6 +18,7 @@ mod stop;
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
+    ops::ControlFlow,
     pin::Pin,
     sync::{
         Arc,
@@ -28,6 +30,7 @@ use std::{
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use knarr_client::events::Type;
+use knarr_cri::CriError;
 use knarr_daemon::{Backoff, Stop};
 use parking_lot::Mutex;
 use tokio::{
@@ -42,6 +45,7 @@ use crate::{
     status::status,
     sync::{Action, Ended, Failure, Health, Memory, Observed, Plan, State, deadline, plan},
 };
+use ending::Ending;
 use job::{Job, JobError};
 use observe::Observer;
 
@@ -109,6 +113,21 @@ impl Handle {
         self.wake.notify_one();
     }
 
+    /// The pod has to go, within so many seconds: to make room (`disrupted`), or because it took more than it may.
+    pub(crate) fn evict(&self, message: &str, grace: i64, disrupted: bool) {
+        {
+            let mut memory = self.memory.lock();
+            memory.given = Some(grace);
+            memory.disrupted = disrupted;
+        }
+        self.refuse("Evicted", message);
+    }
+
+    /// Whether the node has ended the pod.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.memory.lock().ended.is_some()
+    }
+
     /// A container's process ended.
     pub(crate) fn exited(&self, container: &str) {
         self.exited.lock().insert(container.to_owned());
@@ -141,7 +160,12 @@ impl Handle {
     }
 }
 
-type Running = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send>>;
+/// The job that is being done.
+struct Running {
+    doing: Doing,
+    stop: Stop,
+    run: Pin<Box<dyn Future<Output = Result<(), JobError>> + Send>>,
+}
 
 /// What is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +183,8 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     handle: Arc<Handle>,
     observer: Observer,
-    job: Option<(Doing, Running)>,
+    job: Option<Running>,
+    ending: Ending,
     hold: Option<Instant>,
     backoff: Backoff,
     refresh: Arc<Mutex<Option<Timestamp>>>,
@@ -171,11 +196,13 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, handle: Arc<Handle>) -> Self {
         let uid = pod::uid(&handle.pod()).to_owned();
+        let ending = Ending::of(&handle.pod());
         Self {
             observer: Observer::new(shared.clone(), &uid),
             shared,
             handle,
             job: None,
+            ending,
             hold: None,
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
             refresh: Arc::default(),
@@ -188,30 +215,34 @@ impl Worker {
     pub(crate) async fn run(mut self, stop: Stop) {
         let handle = self.handle.clone();
         loop {
-            let until = self.turn().await;
-            let job = async {
-                match &mut self.job {
-                    Some((_, job)) => job.await,
-                    None => std::future::pending().await,
-                }
-            };
-            let ended = tokio::select! {
+            // A job goes on while the runtime is asked. One that ends meanwhile makes the answer old: another look then.
+            let exited = handle.exited.lock().clone();
+            let until = tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
-                ended = job => Some(ended),
-                () = handle.wake.notified() => None,
-                () = tokio::time::sleep_until(until) => None,
+                ended = end_of(&mut self.job) => {
+                    if self.settle(ended).is_break() {
+                        break;
+                    }
+                    continue;
+                }
+                seen = self.observer.observe(&exited) => self.turn(seen, &exited),
             };
-            if let Some(ended) = ended {
-                self.job = None;
-                match ended {
-                    Ok(()) => self.backoff.reset(),
-                    Err(JobError::Over) => break,
-                    Err(JobError::Retry(why)) => {
-                        tracing::debug!(pod = %pod::full_name(&self.handle.pod()), error = %why, "will try again");
-                        self.hold = Some(Instant::now() + self.backoff.next_delay());
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    if let Some(job) = self.job {
+                        job.stop.cancel();
+                        let _ = job.run.await;
+                    }
+                    return;
+                }
+                ended = end_of(&mut self.job) => {
+                    if self.settle(ended).is_break() {
+                        break;
                     }
                 }
+                () = handle.wake.notified() => {}
+                () = tokio::time::sleep_until(until) => {}
             }
         }
         let uid = pod::uid(&self.handle.pod()).to_owned();
@@ -221,10 +252,23 @@ impl Worker {
         self.shared.ids.lock().retain(|_, pod| *pod != uid);
     }
 
-    /// One look; when the next one is due.
-    async fn turn(&mut self) -> Instant {
-        let exited = self.handle.exited.lock().clone();
-        let seen = match self.observer.observe(&exited).await {
+    /// A job has ended: what follows from how. Breaks when the pod is no more.
+    fn settle(&mut self, ended: Result<(), JobError>) -> ControlFlow<()> {
+        self.job = None;
+        match ended {
+            Ok(()) => self.backoff.reset(),
+            Err(JobError::Over) => return ControlFlow::Break(()),
+            Err(JobError::Retry(why)) => {
+                tracing::debug!(pod = %pod::full_name(&self.handle.pod()), error = %why, "will try again");
+                self.hold = Some(Instant::now() + self.backoff.next_delay());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What follows from a look; when the next one is due.
+    fn turn(&mut self, seen: Result<Observed, CriError>, exited: &BTreeSet<String>) -> Instant {
+        let seen = match seen {
             Ok(seen) => Arc::new(seen),
             Err(e) => {
                 tracing::debug!(error = %e, "the runtime cannot be asked");
@@ -262,7 +306,7 @@ impl Worker {
     }
 
     /// Brings the memory up to what is seen, and returns a copy to decide on.
-    fn remember(&self, pod: &Pod, seen: &Observed, now: Timestamp) -> Memory {
+    fn remember(&mut self, pod: &Pod, seen: &Observed, now: Timestamp) -> Memory {
         let mut memory = self.handle.memory.lock();
         for c in seen.containers.iter().filter(|c| c.state == State::Running) {
             if memory.health.contains_key(&c.id) {
@@ -278,6 +322,9 @@ impl Worker {
                 reason: "DeadlineExceeded".to_owned(),
                 message: "Pod was active on the node longer than the specified deadline".to_owned(),
             });
+        }
+        if pod::is_deleting(pod) || memory.removed || memory.ended.is_some() {
+            memory.ending = self.ending.spent(pod, now);
         }
         memory.clone()
     }
@@ -351,10 +398,11 @@ impl Worker {
             let leaving = pod::is_deleting(pod) || memory.removed;
             Hurry { leaving, ended: memory.ended.is_some() }
         };
-        if let Some((present, _)) = &self.job
-            && wanted.is_some_and(|wanted| overtakes(*present, wanted, hurry))
+        if let Some(job) = &self.job
+            && wanted.is_some_and(|wanted| overtakes(job.doing, wanted, hurry))
         {
-            self.job = None;
+            // Decided anew when it has ended.
+            job.stop.cancel();
             self.hold = None;
         }
         if self.job.is_some() || self.hold.is_some_and(|at| at > Instant::now()) {
@@ -367,7 +415,10 @@ impl Worker {
             pod: pod.clone(),
             seen: seen.clone(),
             refresh: self.refresh.clone(),
+            stop: Stop::new(),
+            making: Default::default(),
         };
+        let stop = job.stop.clone();
         if self.handle.sources_changed.load(Ordering::Relaxed) {
             let mut memory = self.handle.memory.lock();
             if memory.pod_error.as_ref().is_some_and(|e| e.reason == "FailedMount") {
@@ -383,17 +434,25 @@ impl Worker {
         match wanted {
             Some(doing) => {
                 let actions = plan.actions.clone();
-                self.job = Some((doing, Box::pin(job.run(actions))));
+                self.job = Some(Running { doing, stop, run: Box::pin(job.run(actions)) });
             }
             None => {
                 let due = self.refresh.lock().is_some_and(|at| at <= now);
                 let live = seen.alive().next().is_some() && !pod::is_deleting(pod);
                 let changed = self.handle.sources_changed.swap(false, Ordering::Relaxed);
                 if live && (due || changed) {
-                    self.job = Some((Doing::Sync, Box::pin(job.refresh_volumes())));
+                    self.job = Some(Running { doing: Doing::Sync, stop, run: Box::pin(job.refresh_volumes()) });
                 }
             }
         }
+    }
+}
+
+/// Works on a job until it ends; without one, for ever.
+async fn end_of(job: &mut Option<Running>) -> Result<(), JobError> {
+    match job {
+        Some(job) => (&mut job.run).await,
+        None => std::future::pending().await,
     }
 }
 

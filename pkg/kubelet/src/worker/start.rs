@@ -54,7 +54,13 @@ impl Job {
         let runtime = &self.shared.runtime;
         let log = PathBuf::from(&stage.config.log_directory).join(&config.log_path);
         let _ = log.parent().map(std::fs::create_dir_all);
-        let id = runtime.create_container(&stage.sandbox, config, stage.config.clone()).await.map_err(|e| {
+        if let Some(unstarted) = self.seen.latest(part.name()).filter(|c| c.is_unstarted()) {
+            // Its name is needed for the one that is made instead.
+            let removed = runtime.remove_container(&unstarted.id).await;
+            removed.map_err(|e| StartError::new("CreateContainerError", e.message, Timestamp::now(), LATER))?;
+        }
+        let create = runtime.create_container(&stage.sandbox, config, stage.config.clone());
+        let id = self.make(create).await.map_err(|e| {
             self.event(&at, Type::Warning, "Failed", format!("Error: {}", e.message));
             StartError::new("CreateContainerError", e.message, Timestamp::now(), LATER)
         })?;
@@ -68,7 +74,7 @@ impl Job {
             failed: None,
         };
         self.handle.memory.lock().health.insert(id.clone(), health);
-        if let Err(e) = runtime.start_container(&id).await {
+        if let Err(e) = self.make(runtime.start_container(&id)).await {
             self.handle.memory.lock().health.remove(&id);
             self.event(&at, Type::Warning, "Failed", format!("Error: {}", e.message));
             return Err(StartError::new("RunContainerError", e.message, Timestamp::now(), SignedDuration::ZERO));

@@ -304,6 +304,40 @@ async fn a_lost_sandbox_is_made_anew() {
 }
 
 #[tokio::test]
+async fn what_is_being_made_when_its_pod_goes_is_taken_away() {
+    let w = World::new();
+    w.runtime.delay("RunPodSandbox", Duration::from_millis(300));
+    w.pod("web", json!({})).await;
+    let dirs = || w.config.root.join("pods").read_dir().unwrap().count();
+    eventually("its directory is made, and then its sandbox", || async { dirs() == 1 }, String::new).await;
+    w.api.delete(&PODS, "default", "web", "").await.unwrap();
+    w.shows("web", "gone").await;
+    let sandbox = |call: &&String| call.contains("PodSandbox");
+    let removed = || w.runtime.calls().iter().any(|c| c == "RemovePodSandbox sandbox-1");
+    eventually("the sandbox goes", || async { removed() }, || format!("{:?}", w.runtime.calls())).await;
+    let calls = w.runtime.calls();
+    let calls: Vec<_> = calls.iter().filter(sandbox).collect();
+    assert_eq!(calls, ["RunPodSandbox sandbox-1", "StopPodSandbox sandbox-1", "RemovePodSandbox sandbox-1"]);
+    assert_eq!(w.started(), 0);
+}
+
+#[tokio::test]
+async fn a_container_that_was_never_started_does_not_count() {
+    let w = World::new();
+    // The agent ends between making the container and starting it.
+    w.runtime.delay("StartContainer", Duration::from_secs(1000));
+    w.pod("web", json!({})).await;
+    eventually("it is made", || async { w.runtime.container("app").is_some() }, String::new).await;
+    w.tasks.stop_all(Duration::from_millis(10)).await;
+    w.runtime.delay("StartContainer", Duration::ZERO);
+    let again = Tasks::new(&Stop::new());
+    w.start(&again);
+    w.shows("web", "Running ready app=running:/0").await;
+    assert!(w.runtime.calls().contains(&"RemoveContainer container-1".to_owned()), "{:?}", w.runtime.calls());
+    again.stop_all(Duration::from_secs(2)).await;
+}
+
+#[tokio::test]
 async fn a_sandbox_that_fails_is_tried_again() {
     let w = World::new();
     w.runtime.deny("RunPodSandbox", "", 1, Code::Unknown, "no network");

@@ -6,7 +6,8 @@ use ipnet::Ipv4Net;
 
 use super::wire::{Ask, Failure, result};
 use crate::{
-    Ipam,
+    Attachments, Ipam,
+    attachments::{host_link, owner},
     link::{Link, LinkError, Netlink, inside},
 };
 
@@ -19,22 +20,7 @@ fn failed(what: &str) -> impl FnOnce(LinkError) -> Failure {
 }
 
 fn ipam(ask: &Ask) -> Result<Ipam, Failure> {
-    Ipam::open(&ask.conf.ipam_dir, ask.conf.pod_cidr)
-        .map_err(|e| Failure::new(100, "open addresses", knarr_daemon::chain(&e)))
-}
-
-/// The owner of an address: container and link.
-fn owner(container: &str, ifname: &str) -> String {
-    format!("{container}/{ifname}")
-}
-
-/// The host's end: at most 15 bytes, the same for the same pod, told apart from other links by its prefix.
-pub(super) fn host_link(container: &str, ifname: &str) -> String {
-    // FNV-1a: short, stable, and collisions only fail an ADD, which the runtime tries again under a new id.
-    let hash = owner(container, ifname)
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-    format!("kn{:012x}", hash & 0xffff_ffff_ffff)
+    Ipam::open(&ask.conf.ipam_dir).map_err(|e| Failure::new(100, "open addresses", knarr_daemon::chain(&e)))
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, LinkError>>) -> Result<T, Failure> {
@@ -45,11 +31,13 @@ fn block_on<T>(work: impl Future<Output = Result<T, LinkError>>) -> Result<T, Fa
 
 pub(super) fn add(ask: &Ask) -> Result<String, Failure> {
     let netns = fs::File::open(&ask.netns).map_err(|e| Failure::new(100, format!("open {}", ask.netns), e))?;
-    let host = host_link(&ask.container, &ask.ifname);
+    let host = host_link(&owner(&ask.container, &ask.ifname));
     // The lock is held to the end: a DEL of the same pod waits for us.
     let ipam = ipam(ask)?;
     let owner = owner(&ask.container, &ask.ifname);
-    let ip = ipam.allocate(&owner).map_err(|e| Failure::new(100, "give an address", knarr_daemon::chain(&e)))?;
+    let ip = ipam
+        .allocate(&owner, ask.conf.pod_cidr)
+        .map_err(|e| Failure::new(100, "give an address", knarr_daemon::chain(&e)))?;
     let joined = join(ask, &netns, &host, ip);
     if joined.is_err() {
         let _ = block_on(Netlink::with(async |n| n.remove(&host).await));
@@ -103,33 +91,27 @@ pub(super) fn loopback(ask: &Ask) -> Result<String, Failure> {
 
 pub(super) fn del(ask: &Ask) -> Result<(), Failure> {
     let ipam = ipam(ask)?;
-    let host = host_link(&ask.container, &ask.ifname);
+    let host = host_link(&owner(&ask.container, &ask.ifname));
     block_on(Netlink::with(async |n| n.remove(&host).await))?;
     ipam.release(&owner(&ask.container, &ask.ifname))
         .map_err(|e| Failure::new(100, "take the address back", knarr_daemon::chain(&e)))
 }
 
 pub(super) fn check(ask: &Ask) -> Result<(), Failure> {
-    let host = host_link(&ask.container, &ask.ifname);
+    let host = host_link(&owner(&ask.container, &ask.ifname));
     let found = block_on(Netlink::with(async |n| n.find(&host).await))?;
     found.map(drop).ok_or_else(|| Failure::new(100, format!("link {host} is gone"), ""))
 }
 
-/// Takes addresses of containers back that the runtime no longer knows.
+/// Takes addresses and links of containers back that the runtime no longer knows.
 pub(super) fn gc(ask: &Ask) -> Result<(), Failure> {
     let alive: Vec<String> = ask.conf.valid.iter().map(|a| owner(&a.container_id, &a.ifname)).collect();
-    ipam(ask)?.keep_only(&alive).map_err(|e| Failure::new(100, "collect addresses", knarr_daemon::chain(&e)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn link_names_fit_and_differ() {
-        let a = host_link("c1", "eth0");
-        assert!(a.len() <= 15 && a.starts_with("kn"));
-        assert_eq!(a, host_link("c1", "eth0"));
-        assert_ne!(a, host_link("c2", "eth0"));
+    let attachments = Attachments::new(&ask.conf.ipam_dir);
+    let fail = |e: &(dyn std::error::Error + 'static)| Failure::new(100, "collect addresses", knarr_daemon::chain(e));
+    let owners = attachments.owners().map_err(|e| fail(&e))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| fail(&e))?;
+    for owner in owners.iter().filter(|o| !alive.contains(o)) {
+        runtime.block_on(attachments.detach(owner)).map_err(|e| fail(&e))?;
     }
+    Ok(())
 }

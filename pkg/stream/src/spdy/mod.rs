@@ -2,7 +2,7 @@
 //!
 //! [`frame`] is the wire (pure), [`mux`] moves streams over a connection. Deviations from the draft are those of every peer there
 //! is: streams are not limited by windows (the implementation that all clients and runtimes use never sends a window
-//! update), so a slow stream slows the whole connection through TCP.
+//! update), so a slow stream slows the whole connection through TCP; see [`Stall`] for one that stands still.
 
 mod dictionary;
 pub mod frame;
@@ -11,7 +11,7 @@ mod mux;
 
 pub use frame::{Decoder, Encoder, Frame};
 pub use headers::Headers;
-pub use mux::{Connection, Opener, Role, Stream, connection};
+pub use mux::{Connection, Opener, Role, Stall, Stream, connection};
 
 /// How a peer breaks SPDY's rules. The connection is of no use after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

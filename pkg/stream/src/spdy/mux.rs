@@ -5,8 +5,12 @@
 //! driver ────┼ one pump per stream: pipe → data frames → queue
 //!            └ writer: queue → connection
 //! ```
+//!
+//! There are no windows, so the bytes of a stream that nobody takes stand before those of all others. Where streams have
+//! nothing to do with each other ([`Stall::Cut`]) such a stream is reset after a while, so that the others go on; where they
+//! are parts of one session ([`Stall::Wait`]) the peer has to wait, for none of its bytes may be lost.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, convert::Infallible, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -24,6 +28,8 @@ const QUEUE: usize = 16;
 const STREAMS: usize = 512;
 /// `REFUSED_STREAM`.
 const REFUSED: u32 = 3;
+/// `FLOW_CONTROL_ERROR`.
+const STALLED: u32 = 7;
 
 /// Who opened the connection: clients number their streams oddly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +38,15 @@ pub enum Role {
     Client,
     /// It was connected to.
     Server,
+}
+
+/// What becomes of a stream whose reader takes nothing while there is more for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stall {
+    /// The whole connection waits.
+    Wait,
+    /// It is reset after this long.
+    Cut(Duration),
 }
 
 /// A stream: reads end with the peer's last byte, `shutdown` is our last byte.
@@ -72,16 +87,17 @@ pub struct Connection {
 
 /// Speaks SPDY over `io`. The driver ends with the connection, or when both parts of [`Connection`] and all streams are
 /// dropped and everything is written.
-pub fn connection(io: impl Io, role: Role) -> (Connection, Driver) {
+pub fn connection(io: impl Io, role: Role, stall: Stall) -> (Connection, Driver) {
     let (accept_tx, accept) = mpsc::channel(QUEUE);
     let (open_tx, open_rx) = mpsc::channel(QUEUE);
-    let driver = Box::pin(drive(io, role, accept_tx, open_rx));
+    let driver = Box::pin(drive(io, role, stall, accept_tx, open_rx));
     (Connection { accept, opener: Opener(open_tx) }, driver)
 }
 
 async fn drive(
     io: impl Io,
     role: Role,
+    stall: Stall,
     accept: mpsc::Sender<Stream>,
     open: mpsc::Receiver<Open>,
 ) -> Result<(), StreamError> {
@@ -89,9 +105,11 @@ async fn drive(
     let (queue, frames) = mpsc::channel(QUEUE);
     let streams = Streams {
         role,
+        stall,
         last_theirs: 0,
         next_ours: if role == Role::Client { 1 } else { 2 },
         inbound: HashMap::new(),
+        outbound: HashMap::new(),
         accept: Some(accept),
         queue: Some(queue),
     };
@@ -123,16 +141,19 @@ async fn write(mut to: WriteHalf<impl Io>, mut frames: mpsc::Receiver<Frame>) ->
 
 struct Streams {
     role: Role,
+    stall: Stall,
     last_theirs: u32,
     next_ours: u32,
     /// Where the bytes of a stream go, until its peer or its reader ends it.
     inbound: HashMap<u32, WriteHalf<Pipe>>,
+    /// Pumps by their streams: dropping one of these stops its pump at once.
+    outbound: HashMap<u32, oneshot::Sender<Infallible>>,
     accept: Option<mpsc::Sender<Stream>>,
     /// Given up when nothing new can begin; pumps hold their own.
     queue: Option<mpsc::Sender<Frame>>,
 }
 
-type Pump = BoxFuture<'static, u32>;
+type Pump = BoxFuture<'static, ()>;
 
 async fn serve(
     from: &mut ReadHalf<impl Io>,
@@ -179,7 +200,7 @@ async fn serve(
                 },
                 None => opener_lives = false,
             },
-            Some(_) = pumps.next(), if !pumps.is_empty() => {}
+            Some(()) = pumps.next(), if !pumps.is_empty() => {}
             () = accept_closed => streams.accept = None,
         }
     }
@@ -191,7 +212,7 @@ async fn with_pumps<T>(work: impl Future<Output = T>, pumps: &mut FuturesUnorder
     loop {
         tokio::select! {
             done = &mut work => return done,
-            Some(_) = pumps.next(), if !pumps.is_empty() => {}
+            Some(()) = pumps.next(), if !pumps.is_empty() => {}
         }
     }
 }
@@ -211,7 +232,11 @@ impl Streams {
         if !ended {
             self.inbound.insert(id, write);
         }
-        let pump = self.queue.clone().map(|queue| Box::pin(pump(id, read, queue)) as Pump);
+        let pump = self.queue.clone().map(|queue| {
+            let (alive, ended) = oneshot::channel();
+            self.outbound.insert(id, alive);
+            Box::pin(pump(id, read, queue, ended)) as Pump
+        });
         (Stream { headers, io: theirs }, pump)
     }
 
@@ -231,7 +256,7 @@ impl Streams {
             Frame::SynStream { id, headers, fin } => return self.accept(id, headers, fin).await,
             Frame::Data { id, bytes, fin } => self.deliver(id, bytes, fin).await,
             Frame::SynReply { id, fin } | Frame::Headers { id, fin } => self.deliver(id, Bytes::new(), fin).await,
-            Frame::Reset { id, .. } => drop(self.inbound.remove(&id)),
+            Frame::Reset { id, .. } => self.forget(id),
             Frame::Ping(id) if (id % 2 == 1) == (self.role == Role::Server) => self.send(Frame::Ping(id)).await,
             Frame::Ping(_) | Frame::GoAway | Frame::Other => {}
         }
@@ -243,7 +268,8 @@ impl Streams {
             return Err(SpdyError::StreamId(id).into());
         }
         self.last_theirs = id;
-        let place = self.accept.clone().filter(|_| self.inbound.len() < STREAMS);
+        self.outbound.retain(|_, pump| !pump.is_closed());
+        let place = self.accept.clone().filter(|_| self.inbound.len().max(self.outbound.len()) < STREAMS);
         let Some(place) = place.filter(|a| !a.is_closed()) else {
             self.send(Frame::Reset { id, code: REFUSED }).await;
             return Ok(None);
@@ -256,10 +282,25 @@ impl Streams {
         Ok(pump)
     }
 
+    /// Ends a stream in both directions: its reader sees the end, its writer a broken pipe.
+    fn forget(&mut self, id: u32) {
+        self.inbound.remove(&id);
+        self.outbound.remove(&id);
+    }
+
     async fn deliver(&mut self, id: u32, bytes: Bytes, fin: bool) {
         // Bytes for a stream that nobody reads are dropped.
         let Some(pipe) = self.inbound.get_mut(&id) else { return };
-        let lost = !bytes.is_empty() && pipe.write_all(&bytes).await.is_err();
+        let write = pipe.write_all(&bytes);
+        let written = match self.stall {
+            Stall::Wait => Ok(write.await),
+            Stall::Cut(limit) => tokio::time::timeout(limit, write).await,
+        };
+        let Ok(written) = written else {
+            self.forget(id);
+            return self.send(Frame::Reset { id, code: STALLED }).await;
+        };
+        let lost = !bytes.is_empty() && written.is_err();
         if fin {
             let _ = pipe.shutdown().await;
         }
@@ -269,14 +310,19 @@ impl Streams {
     }
 }
 
-/// Sends what is written to a stream, then its end.
-async fn pump(id: u32, mut from: ReadHalf<Pipe>, queue: mpsc::Sender<Frame>) -> u32 {
-    let mut buffer = BytesMut::new();
-    while let Some(bytes) = next_piece(&mut from, &mut buffer).await {
-        if queue.send(Frame::Data { id, bytes, fin: false }).await.is_err() {
-            return id;
+/// Sends what is written to a stream, then its end; or nothing more once the stream is forgotten.
+async fn pump(id: u32, mut from: ReadHalf<Pipe>, queue: mpsc::Sender<Frame>, forgotten: oneshot::Receiver<Infallible>) {
+    let work = async {
+        let mut buffer = BytesMut::new();
+        while let Some(bytes) = next_piece(&mut from, &mut buffer).await {
+            if queue.send(Frame::Data { id, bytes, fin: false }).await.is_err() {
+                return;
+            }
         }
+        let _ = queue.send(Frame::Data { id, bytes: Bytes::new(), fin: true }).await;
+    };
+    tokio::select! {
+        () = work => {}
+        _ = forgotten => {}
     }
-    let _ = queue.send(Frame::Data { id, bytes: Bytes::new(), fin: true }).await;
-    id
 }

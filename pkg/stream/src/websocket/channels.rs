@@ -33,6 +33,14 @@ impl Encoding {
         }
     }
 
+    /// Bytes without a channel, for protocols of one stream.
+    pub(super) fn whole(self, bytes: &[u8]) -> Message {
+        match self {
+            Self::Binary => Message::binary(bytes.to_vec()),
+            Self::Base64 => Message::text(STANDARD.encode(bytes)),
+        }
+    }
+
     /// Nothing for empty and malformed messages, and for control messages.
     pub(super) fn decode(self, message: Message) -> Option<(u8, Bytes)> {
         let mut bytes: Bytes = match message {

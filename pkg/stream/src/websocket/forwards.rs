@@ -10,7 +10,7 @@ use tokio::{
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::{accept, channels::Encoding, close};
-use crate::{Driver, Forward, Forwards, Io, PIPE, Pipe, StreamError, pump::next_piece};
+use crate::{Driver, Forward, Forwards, Io, PIPE, Pipe, StreamError, forward::STALL, pump::next_piece};
 
 /// Channels are numbered by a byte (base64: by a character from `0` on).
 const PORTS: usize = 32;
@@ -56,7 +56,9 @@ async fn drive(
                 Ok(Message::Close(_)) | Err(tungstenite::Error::ConnectionClosed) => break,
                 Ok(message) => {
                     let Some((channel, bytes)) = encoding.decode(message) else { continue };
-                    deliver(&mut inbound, channel, &bytes).await;
+                    // No message ends one channel alone: a pod that takes nothing costs the connection.
+                    let delivered = tokio::time::timeout(STALL, deliver(&mut inbound, channel, &bytes)).await;
+                    delivered.map_err(|_| StreamError::Stalled { channel })?;
                 }
                 Err(e) => return Err(e.into()),
             }

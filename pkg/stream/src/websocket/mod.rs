@@ -2,13 +2,19 @@
 
 mod channels;
 mod forwards;
+mod output;
 mod session;
 mod tunnel;
 
 pub(crate) use channels::Encoding;
 pub(crate) use forwards::serve_forwards;
-use futures_util::{Sink, SinkExt};
+use futures_util::{
+    Sink, SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+pub(crate) use output::serve_output;
 pub(crate) use session::serve_session;
+use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -18,7 +24,7 @@ use tokio_tungstenite::{
 };
 pub(crate) use tunnel::serve_tunnel;
 
-use crate::{Io, StreamError};
+use crate::{Io, LINGER, StreamError};
 
 /// No client sends messages of more than 64 KiB; others are cut off before they take memory.
 const MESSAGE: usize = 1 << 20;
@@ -38,4 +44,14 @@ async fn close(to: &mut (impl Sink<Message, Error = tungstenite::Error> + Unpin)
     to.send(Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() }))).await?;
     to.close().await?;
     Ok(())
+}
+
+/// Reads on for a moment, for closing with unread bytes would cut off what is under way to the client; then says good-bye on the
+/// connection itself.
+async fn linger<I: Io>(to: SplitSink<WebSocketStream<I>, Message>, mut from: SplitStream<WebSocketStream<I>>) {
+    let rest = async { while let Some(Ok(_)) = from.next().await {} };
+    let _ = tokio::time::timeout(LINGER, rest).await;
+    if let Ok(mut socket) = to.reunite(from) {
+        let _ = socket.get_mut().shutdown().await;
+    }
 }

@@ -1,17 +1,22 @@
 //! Sessions over WebSocket, serving side: five numbered channels.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use tokio::{io::AsyncWriteExt, sync::mpsc};
+use tokio::{
+    io::AsyncWriteExt,
+    sync::{Notify, mpsc},
+};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::{
     accept,
     channels::{CLOSE, Encoding},
-    close,
+    close, linger,
 };
 use crate::{
-    Io, LINGER, Outcome, Pipe, Size, StreamError,
+    Io, Outcome, Pipe, Size, StreamError,
     pump::{Sizes, next_piece},
     session::ServerEnds,
     upgrade::Version,
@@ -40,14 +45,27 @@ pub(crate) async fn serve_session(
     };
     to.send(encoding.encode(first, b"")).await?;
 
-    let mut input =
-        Input { encoding, version, stdin: ends.stdin.take(), size: ends.resize.clone(), sizes: Sizes::default() };
+    let blocked = Notify::new();
+    let mut input = Input {
+        blocked: &blocked,
+        encoding,
+        version,
+        stdin: ends.stdin.take(),
+        size: ends.resize.clone(),
+        sizes: Sizes::default(),
+    };
     drop(ends.resize);
     let output = async {
         let pieces = futures_util::stream::select(pieces(STDOUT, ends.stdout), pieces(STDERR, ends.stderr));
         let mut pieces = std::pin::pin!(pieces);
-        while let Some((channel, bytes)) = pieces.next().await {
-            to.send(encoding.encode(channel, &bytes)).await?;
+        loop {
+            tokio::select! {
+                piece = pieces.next() => match piece {
+                    Some((channel, bytes)) => to.send(encoding.encode(channel, &bytes)).await?,
+                    None => break,
+                },
+                () = blocked.notified() => to.send(Message::Pong(Bytes::new())).await?,
+            }
         }
         let outcome = ends.outcome.await.unwrap_or_else(|_| Outcome::failure("the command was abandoned"));
         finish(&mut to, encoding, version, &outcome).await
@@ -57,9 +75,7 @@ pub(crate) async fn serve_session(
         // The client is gone: the streams of the session end with us.
         end = input.run(&mut from) => return end,
     }
-    // Closing with unread bytes would cut off what is under way to the client.
-    let rest = async { while let Some(Ok(_)) = from.next().await {} };
-    let _ = tokio::time::timeout(LINGER, rest).await;
+    linger(to, from).await;
     Ok(())
 }
 
@@ -88,8 +104,14 @@ fn pieces(channel: u8, pipe: Option<Pipe>) -> impl Stream<Item = (u8, Bytes)> {
     })
 }
 
+/// How often a client is told that we live while its input waits.
+const BEAT: Duration = Duration::from_secs(10);
+
 /// What goes to the command.
-struct Input {
+struct Input<'a> {
+    /// Told while a command takes nothing: pings wait behind the input then, and clients that get no answer give up.
+    /// A pong that nobody asked for is as good to them.
+    blocked: &'a Notify,
     encoding: Encoding,
     version: Version,
     stdin: Option<Pipe>,
@@ -97,7 +119,7 @@ struct Input {
     sizes: Sizes,
 }
 
-impl Input {
+impl Input<'_> {
     /// Until the client is gone.
     async fn run(
         &mut self,
@@ -121,9 +143,15 @@ impl Input {
         match channel {
             STDIN => {
                 // A command that closed its input does not want more.
-                if let Some(stdin) = &mut self.stdin
-                    && stdin.write_all(bytes).await.is_err()
-                {
+                let Some(stdin) = &mut self.stdin else { return };
+                let mut write = std::pin::pin!(stdin.write_all(bytes));
+                let written = loop {
+                    match tokio::time::timeout(BEAT, &mut write).await {
+                        Ok(written) => break written,
+                        Err(_) => self.blocked.notify_one(),
+                    }
+                };
+                if written.is_err() {
                     self.stdin = None;
                 }
             }

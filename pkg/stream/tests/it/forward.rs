@@ -3,7 +3,7 @@
 use futures_util::{SinkExt, StreamExt};
 use knarr_stream::{
     Forwards, accept_forward,
-    spdy::{Connection, Headers, Opener, Role, connection},
+    spdy::{Connection, Headers, Opener, Role, Stall, connection},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_tungstenite::tungstenite::Message;
@@ -44,7 +44,7 @@ async fn forward(opener: &Opener, id: &str, port: &str, text: &[u8]) -> (Vec<u8>
 
 /// Drives a client's SPDY connection through two forwards.
 async fn client(io: DuplexStream) {
-    let (Connection { accept, opener }, driver) = connection(io, Role::Client);
+    let (Connection { accept, opener }, driver) = connection(io, Role::Client, Stall::Wait);
     let work = async move {
         drop(accept);
         let text = vec![7; 200_000];

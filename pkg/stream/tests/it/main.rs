@@ -5,6 +5,7 @@
 mod exec;
 mod forward;
 mod noise;
+mod patience;
 mod websocket;
 
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -1,4 +1,5 @@
-//! A restart as clients see it: they connect again and again, and note how long they were without an answer.
+//! A restart as clients see it: they connect again and again, and note how long they were without an answer. The bench
+//! is the service manager, which keeps the listening sockets.
 
 use std::{
     io,
@@ -25,30 +26,62 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Before and after the restart.
 const AROUND: Duration = Duration::from_secs(1);
 
-/// Stops and starts the server under the eyes of two clients.
+/// How the server ends, and where the figures go: the longest gap, what failed, what was refused.
+struct Way {
+    kill: bool,
+    api: [&'static str; 3],
+    ingress: [&'static str; 3],
+}
+
+const WAYS: [Way; 2] = [
+    Way {
+        kill: false,
+        api: ["gap.api", "gap.api.failed", "gap.api.refused"],
+        ingress: ["gap.ingress", "gap.ingress.failed", "gap.ingress.refused"],
+    },
+    Way {
+        kill: true,
+        api: ["gap.kill.api", "gap.kill.api.failed", "gap.kill.api.refused"],
+        ingress: ["gap.kill.ingress", "gap.kill.ingress.failed", "gap.kill.ingress.refused"],
+    },
+];
+
+/// Stops or kills the server and starts it again, under the eyes of two clients.
 pub(super) async fn measure(bench: &mut Bench) -> Result<()> {
+    let kept = bench.node.kept();
+    for name in ["api", "ingress-http", "ingress-https"] {
+        ensure!(kept.iter().any(|k| k == name), "the manager keeps {kept:?}, without {name}");
+    }
+    for way in WAYS {
+        restart(bench, &way).await?;
+    }
+    Ok(())
+}
+
+async fn restart(bench: &mut Bench, way: &Way) -> Result<()> {
     let end = Arc::new(AtomicBool::new(false));
     let (api, page) = (bench.node.api()?, bench.node.page(HOST)?);
     let mut clients = JoinSet::new();
-    for (name, client, path) in [("api", api, "/readyz"), ("ingress", page, "/")] {
+    for (keys, client, path) in [(way.api, api, "/readyz"), (way.ingress, page, "/")] {
         let end = end.clone();
-        clients.spawn(async move { (name, follow(client, path, end).await) });
+        clients.spawn(async move { (keys, follow(client, path, end).await) });
     }
     tokio::time::sleep(AROUND).await;
-    let stop = bench.node.stop().await?;
+    let how = if way.kill {
+        bench.node.kill().await?;
+        "SIGKILL".to_owned()
+    } else {
+        format!("SIGTERM; exit after {:.0} ms", ms(bench.node.stop().await?))
+    };
     let start = bench.node.start_api().await?;
     tokio::time::sleep(AROUND).await;
     end.store(true, Ordering::Relaxed);
     while let Some(client) = clients.join_next().await {
-        let (name, seen) = client.context("a client")?;
-        ensure!(seen.answered > 0, "the {name} answered nothing: {}", seen.why);
-        let (gap, failed) = match name {
-            "api" => ("gap.api", "gap.api.failed"),
-            _ => ("gap.ingress", "gap.ingress.failed"),
-        };
-        let note = format!("SIGTERM; exit after {:.0} ms; API ready {:.0} ms after start", ms(stop), ms(start));
-        bench.put(gap, ms(seen.longest), note);
+        let ([gap, failed, refused], seen) = client.context("a client")?;
+        ensure!(seen.answered > 0, "{gap}: nothing was answered: {}", seen.why);
+        bench.put(gap, ms(seen.longest), format!("{how}; API ready {:.0} ms after start", ms(start)));
         bench.put(failed, seen.failed as f64, seen.told());
+        bench.put(refused, seen.refused as f64, "");
     }
     Ok(())
 }
@@ -66,7 +99,7 @@ struct Seen {
 impl Seen {
     fn told(&self) -> String {
         let last = if self.why.is_empty() { String::new() } else { format!("; the last: {}", self.why) };
-        format!("{} answered, {} refused{last}", self.answered, self.refused)
+        format!("{} answered{last}", self.answered)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The measurements, one module an idea, in an order in which none disturbs the next.
 
+mod agent;
 mod app;
 mod cri;
 mod dataplane;
@@ -8,6 +9,7 @@ mod idle;
 mod objects;
 mod pods;
 mod start;
+mod team;
 mod watchers;
 
 use std::{
@@ -82,6 +84,10 @@ pub(crate) async fn all(bench: &mut Bench) -> Result<()> {
         step("idle");
         idle::measure(bench).await.context("measure an idle node")?;
     }
+    if bench.options.wants("team") {
+        step("team");
+        team::measure(bench).await.context("measure the team's application")?;
+    }
     if bench.options.wants("objects") {
         step("objects");
         objects::measure(bench).await.context("measure objects")?;
@@ -107,6 +113,10 @@ pub(crate) async fn all(bench: &mut Bench) -> Result<()> {
         step("gap");
         gap::measure(bench).await.context("measure a restart")?;
         bench.peak()?;
+    }
+    if bench.options.wants("agent") {
+        step("agent");
+        agent::measure(bench).await.context("measure an agent")?;
     }
     step("done");
     Ok(())

@@ -23,7 +23,7 @@ pub(super) fn binary(bench: &mut Bench) -> Result<()> {
 pub(super) async fn measure(bench: &mut Bench) -> Result<()> {
     let first = bench.node.start().await.context("the first start")?;
     bench.put("start.first.api", ms(first.api), "");
-    bench.put("start.first.node", ms(first.node), "with two image archives to import");
+    bench.put("start.first.node", ms(first.node), "with the image archives to import");
     images(bench).await?;
     if !bench.options.wants("start") {
         return Ok(());

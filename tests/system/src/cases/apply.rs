@@ -169,6 +169,10 @@ fn diff(cx: &Cx) -> Result<()> {
     let other = k.run("diff -f -", Some(&settings("{p: '2'}")), secs(30))?;
     ensure!(other.code == 1, "{other:?}");
     has(&other.out, &["-  p: \"1\"", "+  p: \"2\""])?;
+    // More than 1 is no answer but a failure.
+    let wrong = k.run("diff -f -", Some(&settings("{p: [1]}")), secs(30))?;
+    ensure!(wrong.code > 1, "{wrong:?}");
+    is(&k.path("get cm a", "{.data.p}")?, "1")?;
     let applied = k.run("diff --server-side -f -", Some(&settings("{p: '1', q: '2'}")), secs(30))?;
     has(&applied.out, &["+  q: \"2\""])
 }

@@ -19,6 +19,7 @@ pub const CASES: &[Case] = &[
     case("broken/readiness", Shared(readiness)),
     case("broken/liveness", Shared(liveness)),
     case("broken/out of memory", Shared(out_of_memory)),
+    case("broken/does not heed SIGTERM", Shared(deaf)),
     case("broken/missing references", Shared(missing_references)),
     case("broken/does not fit", Shared(does_not_fit)),
     case("broken/a Deployment's pods", Shared(deployment)),
@@ -192,6 +193,32 @@ fn out_of_memory(cx: &Cx) -> Result<()> {
     equals(&object, "/status/containerStatuses/0/state/terminated/reason", "OOMKilled")?;
     equals(&object, "/status/containerStatuses/0/state/terminated/exitCode", 137)?;
     has(&k.ok("get pod web")?, &["OOMKilled"])
+}
+
+/// Who does not heed SIGTERM is killed when its time is over, and its end says so. The finalizer keeps the pod to be looked at.
+fn deaf(cx: &Cx) -> Result<()> {
+    let k = &cx.kubectl;
+    let manifest = pod("web", "trap '' TERM\nwhile true; do sleep 0.1; done", "")
+        .replace("{name: web,", "{name: web, finalizers: [test.knarr.local/kept],")
+        .replace("Seconds: 1", "Seconds: 3");
+    k.apply(&manifest)?;
+    super::await_pod(k, "web")?;
+    k.ok("delete pod web --wait=false")?;
+    let told = seconds(&k.json("get pod web")?["metadata"]["deletionTimestamp"])?;
+    let ended = until(secs(30), "its end", || {
+        let pod = k.json("get pod web")?;
+        let end = "/status/containerStatuses/0/state/terminated";
+        equals(&pod, &format!("{end}/exitCode"), 137)?;
+        equals(&pod, &format!("{end}/reason"), "Error")?;
+        equals(&pod, "/status/phase", "Failed")?;
+        Ok(pod)
+    })?;
+    let finished = &ended["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"];
+    let killed = seconds(finished)?;
+    ensure!((told..told + 5).contains(&killed), "told to end by {told}, it ended at {killed}");
+    has(&k.ok("describe pod web")?, &["Killing", "Stopping container main"])?;
+    k.ok("patch pod web --type json -p '[{\"op\":\"remove\",\"path\":\"/metadata/finalizers\"}]'")?;
+    k.ok("wait pod/web --for=delete --timeout=30s").map(drop)
 }
 
 fn missing_references(cx: &Cx) -> Result<()> {

@@ -3,9 +3,10 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
-use super::sleeper;
+use super::{await_pod, pod, sleeper};
 use crate::{
     command,
+    kubectl::Kubectl,
     node::pod_ready,
     poll::{secs, until},
     suite::{Case, Cx, Place::Both, case},
@@ -13,14 +14,17 @@ use crate::{
 };
 
 pub const CASES: &[Case] = &[
-    case("create/kinds", Both(create_kinds)),
     case("create/conflict and generated names", Both(create_again)),
     case("patch/three types", Both(patch)),
     case("label/and annotate", Both(label)),
     case("scale/deployment", Both(scale)),
     case("set/image, env, resources", Both(set)),
     case("edit/with an editor", Both(edit)),
+    case("edit/what is wrong", Both(edit_wrong)),
     case("replace/and conflicts", Both(replace)),
+    case("replace/by force", Both(replace_force)),
+    case("patch/subresources", Both(patch_subresources)),
+    case("set/selector, subject, from", Both(set_others)),
     case("delete/forms", Both(delete)),
     case("delete/cascade", Both(cascade)),
     case("delete/finalizers", Both(finalizers)),
@@ -37,61 +41,6 @@ spec:
     metadata: {labels: {app: web}}
     spec: {containers: [{name: main, image: 'main:1', env: [{name: A, value: a}]}, {name: side, image: 'side:1'}]}
 ";
-
-fn create_kinds(cx: &Cx) -> Result<()> {
-    let k = &cx.kubectl;
-    let ns = &cx.ns;
-    let rows: &[(&str, &str)] = &[
-        ("deployment d --image=knarr.local/busybox:1 --replicas=0", "deployment.apps/d created"),
-        ("configmap c --from-literal=a=1 --from-literal=b=2", "configmap/c created"),
-        ("secret generic s --from-literal=p=hidden", "secret/s created"),
-        ("secret docker-registry r --docker-server=x --docker-username=u --docker-password=p", "secret/r created"),
-        ("serviceaccount robot", "serviceaccount/robot created"),
-        (
-            "role reader --verb=get,list --resource=pods,deployments.apps",
-            "role.rbac.authorization.k8s.io/reader created",
-        ),
-        (
-            "rolebinding reads --role=reader --serviceaccount=default:robot",
-            "rolebinding.rbac.authorization.k8s.io/reads created",
-        ),
-        ("service clusterip web --tcp=80:8080", "service/web created"),
-        ("service nodeport open --tcp=80:8080", "service/open created"),
-        ("service externalname away --external-name=example.test", "service/away created"),
-        ("ingress front --rule=front.test/*=web:80,tls=cert", "ingress.networking.k8s.io/front created"),
-        ("quota q --hard=pods=9", "resourcequota/q created"),
-        ("job once --image=knarr.local/busybox:1 -- true", "job.batch/once created"),
-        ("cronjob often --image=knarr.local/busybox:1 --schedule='0 0 1 1 *' -- true", "cronjob.batch/often created"),
-        ("poddisruptionbudget safe --selector=app=web --min-available=1", "poddisruptionbudget.policy/safe created"),
-        (
-            "priorityclass high --value=5 --dry-run=server",
-            "priorityclass.scheduling.k8s.io/high created (server dry run)",
-        ),
-        (
-            "clusterrole all --verb=get --resource=nodes --dry-run=server",
-            "clusterrole.rbac.authorization.k8s.io/all created (server dry run)",
-        ),
-        ("namespace never --dry-run=server", "namespace/never created (server dry run)"),
-    ];
-    for (line, said) in rows {
-        is(&k.ok(&format!("create {line}"))?, said).with_context(|| format!("kubectl create {line}"))?;
-    }
-    let deployment = k.json("get deployment d")?;
-    equals(&deployment, "/spec/selector/matchLabels/app", "d")?;
-    equals(&deployment, "/spec/template/spec/containers/0/image", "knarr.local/busybox:1")?;
-    equals(&deployment, "/spec/strategy/rollingUpdate/maxSurge", "25%")?;
-    equals(&k.json("get cm c")?, "/data", json!({"a": "1", "b": "2"}))?;
-    equals(&k.json("get secret s")?, "/data/p", "aGlkZGVu")?;
-    equals(&k.json("get secret r")?, "/type", "kubernetes.io/dockerconfigjson")?;
-    equals(&k.json("get role reader")?, "/rules/0/resources", json!(["pods"]))?;
-    let open = k.json("get service open")?;
-    let port = open["spec"]["ports"][0]["nodePort"].as_u64().context("a node port")?;
-    ensure!((30000..=32767).contains(&port), "node port {port}");
-    equals(&k.json("get service away")?, "/spec/externalName", "example.test")?;
-    let token = k.ok("create token robot --duration=10m")?;
-    ensure!(token.trim().split('.').count() == 3, "no token: {token}");
-    has(&k.refused(&format!("create namespace {ns}"), None)?, &[&format!("namespaces \"{ns}\" already exists")])
-}
 
 fn create_again(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
@@ -148,9 +97,12 @@ fn label(cx: &Cx) -> Result<()> {
     is(&k.ok("label cm a y-")?, "configmap/a unlabeled")?;
     equals(&k.json("get cm a")?, "/metadata/labels", json!({"x": "3"}))?;
     is(&k.ok("label cm -l x=3 z=1")?, "configmap/a labeled")?;
+    let listed = k.ok("label cm a --list")?;
+    has(&listed, &["x=3", "z=1"])?;
     has(&k.refused("label cm a bad=a/b", None)?, &["a valid label must be"])?;
     is(&k.ok("annotate cm a b note='some words'")?, "configmap/a annotated\nconfigmap/b annotated")?;
     equals(&k.json("get cm b")?, "/metadata/annotations/note", "some words")?;
+    has(&k.ok("annotate cm b --list")?, &["note=some words"])?;
     is(&k.ok("annotate cm b note-")?, "configmap/b annotated")?;
     equals(&k.json("get cm b")?, "/metadata/annotations", serde_json::Value::Null)
 }
@@ -196,19 +148,44 @@ fn set(cx: &Cx) -> Result<()> {
     is(&k.ok("set selector service web app=other")?, "service/web selector updated")
 }
 
+/// `kubectl edit` with a command in the editor's place.
+fn edited(k: &Kubectl, what: &str, editor: &str) -> Result<command::Output> {
+    command::run(&mut k.with("KUBE_EDITOR", editor).command(&format!("edit {what}")), None, secs(30))
+}
+
 fn edit(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
     k.ok("create configmap a --from-literal=word=before")?;
-    let run = |editor: &str| {
-        let mut command = k.command("edit configmap a");
-        command.env("KUBE_EDITOR", editor);
-        command::run(&mut command, None, secs(30))
-    };
-    let edited = run("sed -i s/before/after/")?;
-    is(&edited.out, "configmap/a edited")?;
+    is(&edited(k, "configmap a", "sed -i s/before/after/")?.out, "configmap/a edited")?;
     is(&k.path("get cm a", "{.data.word}")?, "after")?;
-    let same = run("true")?;
-    has(&format!("{}{}", same.out, same.err), &["Edit cancelled, no changes made."])
+    let same = edited(k, "configmap a", "true")?;
+    has(&format!("{}{}", same.out, same.err), &["Edit cancelled, no changes made."])?;
+    edited(k, "configmap a -o json", "sed -i s/after/last/")?;
+    is(&k.path("get cm a", "{.data.word}")?, "last")?;
+    k.ok("create configmap b --from-literal=word=before")?;
+    is(&edited(k, "configmap a b", "sed -i 's/word: .*/word: both/'")?.out, "configmap/a edited\nconfigmap/b edited")?;
+    is(&k.path("get cm a b", "{.items[*].data.word}")?, "both both")?;
+    // What is no part of the status is not changed through it.
+    k.ok("create service loadbalancer lb --tcp=9183:80")?;
+    let status = edited(k, "service lb --subresource=status", "sed -i 's/type: LoadBalancer/type: NodePort/'")?;
+    ensure!(status.code == 0, "{status:?}");
+    is(&k.path("get service lb", "{.spec.type}")?, "LoadBalancer")
+}
+
+/// An edit that the server refuses is kept in a file, and nothing has changed.
+fn edit_wrong(cx: &Cx) -> Result<()> {
+    let k = &cx.kubectl;
+    k.apply(WEB)?;
+    // The editor is called again with the error on top; it leaves the file alone then, which gives up.
+    let once = "sh -c 'grep -q replicas:.-5 $0 || sed -i \"s/replicas: 0/replicas: -5/\" $0'";
+    let output = edited(k, "deployment web", once)?;
+    ensure!(output.code != 0, "{output:?}");
+    has(&output.err, &["deployments.apps \"web\" is invalid", "A copy of your changes has been stored to"])?;
+    is(&k.path("get deployment web", "{.spec.replicas}")?, "0")?;
+    let fixed = edited(k, "deployment web", "sed -i 's/app: web/app: other/'")?;
+    ensure!(fixed.code != 0, "{fixed:?}");
+    has(&fixed.err, &["deployments.apps \"web\" is invalid"])?;
+    equals(&k.json("get deployment web")?, "/spec/selector", json!({"matchLabels": {"app": "web"}}))
 }
 
 fn replace(cx: &Cx) -> Result<()> {
@@ -227,6 +204,68 @@ fn replace(cx: &Cx) -> Result<()> {
     has(&k.refused("replace -f -", Some("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: none}\n"))?, &["not found"])
 }
 
+/// What cannot be changed is made anew.
+fn replace_force(cx: &Cx) -> Result<()> {
+    let k = &cx.kubectl;
+    k.apply(&pod("web", "sleep 1000", ""))?;
+    let before = await_pod(k, "web")?;
+    let other = pod("web", "sleep 2000", "");
+    has(&k.refused("replace -f -", Some(&other))?, &["Forbidden", "pod updates may not change fields other than"])?;
+    let out = k.run("replace --force -f -", Some(&other), secs(60))?;
+    has(&out.out, &["pod \"web\" deleted", "pod/web replaced"])?;
+    let after = await_pod(k, "web")?;
+    ensure!(before["metadata"]["uid"] != after["metadata"]["uid"], "it is the same pod");
+    is(&k.path("get pod web", "{.spec.containers[0].command[2]}")?, "sleep 2000\n")
+}
+
+/// A subresource changes what is its own and nothing else.
+fn patch_subresources(cx: &Cx) -> Result<()> {
+    let k = &cx.kubectl;
+    k.apply(WEB)?;
+    has(
+        &k.ok("patch deployment web --subresource=scale --type=merge -p '{\"spec\":{\"replicas\":2}}'")?,
+        &["/web patched"],
+    )?;
+    is(&k.path("get deployment web", "{.spec.replicas}")?, "2")?;
+    is(&k.path("get deployment web --subresource=scale", "{.kind} {.spec.replicas}")?, "Scale 2")?;
+    k.ok("scale deployment web --replicas=0")?;
+    k.ok("create service loadbalancer lb --tcp=9182:80")?;
+    let status = r#"{"spec":{"type":"ClusterIP"},"status":{"conditions":[{"type":"Own","status":"True","reason":"Test","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}"#;
+    k.ok(&format!("patch service lb --subresource=status --type=merge -p '{status}'"))?;
+    is(&k.path("get service lb", "{.spec.type} {.status.conditions[0].type}")?, "LoadBalancer Own")?;
+    has(&k.ok("get service lb --subresource=status -o yaml")?, &["type: Own"])?;
+    let own = r#"{"status":{"conditions":null}}"#;
+    k.ok(&format!("patch service lb --type=merge -p '{own}'"))?;
+    is(&k.path("get service lb", "{.status.conditions[0].type}")?, "Own")?;
+    let none = format!("patch cm kube-root-ca.crt --subresource=status --type=merge -p '{own}'");
+    has(&k.refused(&none, None)?, &["not find the requested resource"])
+}
+
+fn set_others(cx: &Cx) -> Result<()> {
+    let k = &cx.kubectl;
+    k.apply(WEB)?;
+    k.ok("create configmap words --from-literal=first=1 --from-literal=second=2")?;
+    is(&k.ok("set env deployment/web -c main --from=configmap/words --prefix=W_")?, "deployment.apps/web env updated")?;
+    let env = k.path(
+        "get deployment web",
+        "{range .spec.template.spec.containers[0].env[*]}{.name}={.valueFrom.configMapKeyRef.key} {end}",
+    )?;
+    has(&env, &["W_FIRST=first", "W_SECOND=second"])?;
+    k.ok("create service clusterip web --tcp=80:80")?;
+    is(&k.ok("set selector service web app=other,tier=x")?, "service/web selector updated")?;
+    equals(&k.json("get service web")?, "/spec/selector", json!({"app": "other", "tier": "x"}))?;
+    k.ok("create role r --verb=get --resource=pods")?;
+    k.ok("create rolebinding b --role=r --user=jane")?;
+    let subject = k.ok("set subject rolebinding b --user=joe --group=dev --serviceaccount=default:robot")?;
+    is(&subject, "rolebinding.rbac.authorization.k8s.io/b subjects updated")?;
+    is(&k.path("get rolebinding b", "{.subjects[*].name}")?, "jane joe dev robot")?;
+    let dry = k.ok(
+        "set image deployment/web main=main:9 --dry-run=server -o jsonpath={.spec.template.spec.containers[0].image}",
+    )?;
+    is(&dry, "main:9")?;
+    is(&k.path("get deployment web", "{.spec.template.spec.containers[0].image}")?, "main:1")
+}
+
 fn delete(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
     for name in ["a", "b", "c", "d", "e"] {
@@ -239,6 +278,10 @@ fn delete(cx: &Cx) -> Result<()> {
     is(&k.ok("get cm a b c --ignore-not-found")?, "")?;
     has(&k.refused("delete cm a", None)?, &["configmaps \"a\" not found"])?;
     is(&k.ok("delete cm a --ignore-not-found")?, "")?;
+    let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: f}\n";
+    k.apply(manifest)?;
+    has(&k.feed("delete -f -", manifest)?, &["configmap \"f\" deleted"])?;
+    has(&k.ok("delete cm --field-selector metadata.name=e --dry-run=server")?, &["\"e\" deleted", "(server dry run)"])?;
     has(&k.ok("delete cm --all")?, &["\"d\" deleted", "\"e\" deleted"])?;
     k.apply(&sleeper("web", 1, "").replace("terminationGracePeriodSeconds: 1", "terminationGracePeriodSeconds: 60"))?;
     k.ok("rollout status deployment/web --timeout=60s")?;

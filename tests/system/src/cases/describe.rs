@@ -1,6 +1,6 @@
 //! `kubectl describe`: what a user reads first when something is wrong.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::{await_pod, pod, sleeper};
 use crate::{
@@ -15,6 +15,7 @@ pub const CASES: &[Case] = &[
     case("describe/service and ingress", Both(service)),
     case("describe/node", Both(node)),
     case("describe/configmap, secret and others", Both(others)),
+    case("describe/what else controllers act on", Both(acted_on)),
 ];
 
 fn a_pod(cx: &Cx) -> Result<()> {
@@ -146,4 +147,58 @@ fn others(cx: &Cx) -> Result<()> {
     has(&k.ok("describe rolebinding b")?, &["Kind:  Role", "ServiceAccount  robot  default"])?;
     has(&k.ok(&format!("describe namespace {}", cx.ns))?, &["Status:       Active"])?;
     has(&k.refused("describe pod none", None)?, &["pods \"none\" not found"])
+}
+
+/// Sets that want pods of no node, and limits.
+const SETS: &str = "
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: d}
+spec:
+  selector: {matchLabels: {app: d}}
+  template:
+    metadata: {labels: {app: d}}
+    spec: {nodeSelector: {place: nowhere}, containers: [{name: main, image: 'knarr.local/busybox:1'}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: s}
+spec:
+  replicas: 0
+  serviceName: s
+  selector: {matchLabels: {app: s}}
+  template:
+    metadata: {labels: {app: s}}
+    spec: {containers: [{name: main, image: 'knarr.local/busybox:1'}]}
+---
+apiVersion: v1
+kind: LimitRange
+metadata: {name: l}
+spec: {limits: [{type: Container, max: {cpu: 2}, defaultRequest: {cpu: 10m}}]}
+";
+
+fn acted_on(cx: &Cx) -> Result<()> {
+    let k = &cx.kubectl;
+    k.apply(SETS)?;
+    k.ok("create job once --image=knarr.local/busybox:1 -- true")?;
+    k.ok("create cronjob often --image=knarr.local/busybox:1 --schedule='0 0 1 1 *' -- true")?;
+    k.ok("create poddisruptionbudget safe --selector=app=web --max-unavailable=1")?;
+    k.ok("create quota q --hard=configmaps=9")?;
+    k.apply(&sleeper("web", 0, ""))?;
+    k.ok("autoscale deployment web --min=1 --max=3 --cpu-percent=60")?;
+    for (what, parts) in [
+        ("daemonset d", &["Node-Selector:  place=nowhere", "Desired Number of Nodes Scheduled: 0"][..]),
+        ("statefulset s", &["0 desired | 0 total", "RollingUpdate"]),
+        ("limitrange l", &["Container", "cpu", "10m", "2"]),
+        ("job once", &["Parallelism:", "Completions:", "Completion Mode:", "Pods Statuses:", "Pod Template:"]),
+        ("cronjob often", &["Schedule:                      0 0 1 1 *", "Concurrency Policy:            Allow"]),
+        ("pdb safe", &["Max unavailable:  1", "Selector:         app=web", "Allowed disruptions:"]),
+        ("quota q", &["Resource", "Used", "Hard", "configmaps"]),
+        ("hpa web", &["Reference:", "Deployment/web", "resource cpu on pods", "/ 60%", "Max replicas:"]),
+        ("priorityclass system-node-critical", &["Value:", "2000001000"]),
+        ("clusterrole view", &["Resources", "Verbs", "pods/log"]),
+    ] {
+        has(&k.ok(&format!("describe {what}"))?, parts).with_context(|| what.to_owned())?;
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Verbs that ask about the API, the cluster and rights, and that wait.
+//! Verbs that ask about the API and the cluster, and that wait.
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -6,18 +6,17 @@ use super::{await_phase, pod, sleeper};
 use crate::{
     poll::{secs, until},
     suite::{Case, Cx, Place::Both, case},
-    text::{has, is, table},
+    text::{has, is},
 };
 
 pub const CASES: &[Case] = &[
     case("api-resources/and versions", Both(resources)),
     case("explain/fields", Both(explain)),
     case("version/and cluster-info", Both(version)),
-    case("auth/can-i", Both(can_i)),
-    case("auth/whoami", Both(whoami)),
+    case("completion/what a shell asks for", Both(completion)),
     case("wait/conditions", Both(wait)),
     case("events/of an object", Both(events)),
-    case("cordon/and taint", Both(cordon)),
+    case("events/types and watch", Both(events_watch)),
 ];
 
 fn resources(cx: &Cx) -> Result<()> {
@@ -78,7 +77,26 @@ fn explain(cx: &Cx) -> Result<()> {
         &k.ok("explain ingress.spec.rules.http.paths")?,
         &["FIELD: paths <[]HTTPIngressPath>", "pathType", "<string> -required-"],
     )?;
-    has(&k.refused("explain pod.spec.nonsense", None)?, &["field \"nonsense\" does not exist"])
+    let all = k.ok("explain pods --recursive")?;
+    has(
+        &all,
+        &[
+            "FIELDS:",
+            "  metadata\t<ObjectMeta>",
+            "      requiredDuringSchedulingIgnoredDuringExecution\t<NodeSelector>",
+        ],
+    )?;
+    ensure!(all.lines().count() > 1000, "only {} lines of fields", all.lines().count());
+    // The older form reads OpenAPI v2.
+    let old = k.ok("explain deployment.spec.template.spec.containers.ports --output=plaintext-openapiv2")?;
+    has(&old, &["KIND:     Deployment", "VERSION:  apps/v1", "containerPort\t<integer> -required-"])?;
+    has(&k.ok("explain hpa --api-version=autoscaling/v1")?, &["VERSION:    v1", "GROUP:      autoscaling"])?;
+    has(
+        &k.ok("explain events --api-version=events.k8s.io/v1")?,
+        &["GROUP:      events.k8s.io", "reportingController"],
+    )?;
+    has(&k.refused("explain pod.spec.nonsense", None)?, &["field \"nonsense\" does not exist"])?;
+    has(&k.refused("explain nonsense", None)?, &["the server doesn't have a resource type \"nonsense\""])
 }
 
 fn version(cx: &Cx) -> Result<()> {
@@ -90,81 +108,68 @@ fn version(cx: &Cx) -> Result<()> {
     let client = version["clientVersion"]["gitVersion"].as_str().unwrap_or_default();
     ensure!(client.contains(&k.version), "this is {client}, not {}", k.version);
     has(&k.ok("cluster-info")?, &["Kubernetes control plane", "is running at", "https://127.0.0.1:6443"])?;
+    k.ok("create service clusterip seen --tcp=80:80")?;
+    let dump = k.ok(&format!("cluster-info dump --namespaces {}", cx.ns))?;
+    has(&dump, &["\"kind\": \"NodeList\"", "\"kind\": \"PodList\"", "\"name\": \"seen\""])?;
     is(&k.ok("get --raw /readyz")?, "ok")?;
     is(&k.ok("get --raw /livez")?, "ok")?;
     has(&k.ok("get --raw /readyz?verbose")?, &["[+]", "readyz check passed"])
 }
 
-fn can_i(cx: &Cx) -> Result<()> {
+/// A shell's completion asks the server for names while one types.
+fn completion(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
+    k.ok("create configmap web-settings")?;
+    k.ok("create configmap other")?;
+    k.apply(&pod("web", "sleep 1000", ""))?;
     let ns = &cx.ns;
-    k.ok("create serviceaccount robot")?;
-    k.ok("create role reader --verb=get,list --resource=pods --resource-name=one")?;
-    k.ok("create role logs --verb=get --resource=pods/log")?;
-    k.ok(&format!("create rolebinding a --role=reader --serviceaccount={ns}:robot"))?;
-    k.ok(&format!("create rolebinding b --role=logs --serviceaccount={ns}:robot"))?;
-    let robot = format!("--as=system:serviceaccount:{ns}:robot");
-    until(secs(5), "the binding to count", || is(&k.ok(&format!("auth can-i get pods/one {robot}"))?, "yes"))?;
-    is(&k.ok("auth can-i delete nodes")?, "yes")?;
-    is(&k.ok("auth can-i '*' '*' -A")?, "yes")?;
-    for (ask, answer) in [
-        ("get pods/one", "yes"),
-        ("get pods/two", "no"),
-        ("get pods", "no"),
-        ("get pods --subresource=log", "yes"),
-        ("delete pods/one", "no"),
-        ("get pods/one -n default", "no"),
-        ("get /healthz", "yes"),
-        ("get /metrics", "no"),
-        ("create selfsubjectaccessreviews", "yes"),
+    let asked = |line: &str| -> Result<Vec<String>> {
+        let out = k.ok(&format!("__complete --namespace {ns} {line}"))?;
+        let words = out.lines().filter_map(|l| l.split('\t').next());
+        Ok(words.filter(|w| !w.is_empty() && !w.starts_with(':')).map(str::to_owned).collect())
+    };
+    for (line, expected) in [
+        ("get configmaps web-", "web-settings"),
+        ("get cm/ot", "cm/other"),
+        ("delete pod w", "web"),
+        ("logs web ''", "main"),
+        ("get deploy", "deployments.apps"),
+        ("get --namespace kube-p", "kube-public"),
+        ("cordon ''", &cx.node.name),
+        ("get pods --context ''", "default"),
     ] {
-        let output = k.run(&format!("auth can-i {ask} {robot}"), None, secs(20))?;
-        is(&output.out, answer).with_context(|| ask.to_owned())?;
-        ensure!((output.code == 0) == (answer == "yes"), "{ask}: exit code {}", output.code);
+        let words = asked(line)?;
+        ensure!(words.iter().any(|w| w == expected), "{line}: {expected} is not in {words:?}");
     }
-    let list = k.ok(&format!("auth can-i --list {robot}"))?;
-    let rows = table(&list);
-    ensure!(
-        rows.iter().any(|r| r.first() == Some(&"pods") && r.contains(&"[get list]") && r.contains(&"[one]")),
-        "{list}"
-    );
-    has(&list, &["selfsubjectaccessreviews.authorization.k8s.io", "[/healthz]"])?;
-    has(
-        &k.refused(&format!("get pods {robot}"), None)?,
-        &[
-            "Error from server (Forbidden)",
-            &format!(
-                "pods is forbidden: User \"system:serviceaccount:{ns}:robot\" cannot list resource \"pods\" in API group \"\" in the namespace \"{ns}\""
-            ),
-        ],
-    )
-}
-
-fn whoami(cx: &Cx) -> Result<()> {
-    let k = &cx.kubectl;
-    let out = k.ok("auth whoami")?;
-    has(&out, &["ATTRIBUTE", "Username", "system:admin", "Groups", "system:masters", "system:authenticated"])?;
-    let other = k.ok("auth whoami --as=jane --as-group=dev")?;
-    has(&other, &["jane", "dev", "system:authenticated"])?;
-    ensure!(!other.contains("system:masters"), "{other}");
     Ok(())
 }
 
 fn wait(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
+    // For what is not there yet, and then is.
+    let made = k.follow("wait deployment/web --for=create --timeout=30s")?;
     k.apply(&sleeper("web", 1, ""))?;
+    let (code, text) = made.end(secs(20))?;
+    ensure!(code == 0, "wait --for=create ended with {code}: {text}");
+    has(&text, &["deployment.apps/web condition met"])?;
     has(&k.ok("wait deployment/web --for=condition=Available --timeout=60s")?, &["deployment.apps/web condition met"])?;
     has(&k.ok("wait pod -l app=web --for=condition=Ready --timeout=30s")?, &["condition met"])?;
     has(&k.ok("wait deployment/web --for=jsonpath={.status.readyReplicas}=1 --timeout=30s")?, &["condition met"])?;
+    has(&k.ok("wait deployment/web --for=jsonpath={.status.availableReplicas} --timeout=30s")?, &["condition met"])?;
     has(&k.refused("wait deployment/web --for=condition=Nothing --timeout=1s", None)?, &["timed out waiting"])?;
+    k.ok("wait deployment/web --for=condition=Nothing=Unknown --timeout=1s").err().context("no such condition")?;
+    // A condition that comes while it waits.
+    let scaled = k.follow("wait deployment/web --for=jsonpath={.status.readyReplicas}=2 --timeout=60s")?;
+    k.ok("scale deployment web --replicas=2")?;
+    let (code, text) = scaled.end(secs(60))?;
+    ensure!(code == 0, "wait for two replicas ended with {code}: {text}");
+    let gone = k.follow("wait pod -l app=web --for=delete --timeout=60s")?;
     k.ok("delete deployment web --wait=false")?;
     k.ok("wait deployment/web --for=delete --timeout=30s")?;
-    has(
-        &k.ok("wait pod -l app=web --for=delete --timeout=30s").or_else(|_| k.ok("get pods -l app=web -o name"))?,
-        &[""],
-    )?;
-    k.ok("create configmap c")?;
-    has(&k.ok("wait configmap/c --for=create --timeout=10s")?, &["condition met"])
+    let (code, text) = gone.end(secs(60))?;
+    ensure!(code == 0, "wait for the pods' end ended with {code}: {text}");
+    is(&k.ok("get pods -l app=web -o name")?, "")?;
+    has(&k.refused("wait deployment/none --for=condition=Available --timeout=2s", None)?, &["not found"])
 }
 
 fn events(cx: &Cx) -> Result<()> {
@@ -182,24 +187,21 @@ fn events(cx: &Cx) -> Result<()> {
     has(&k.ok("get events.events.k8s.io")?, &["pod/once"])
 }
 
-/// The only node: put back whatever happens in between.
-fn cordon(cx: &Cx) -> Result<()> {
+fn events_watch(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
-    let name = &cx.node.name;
-    has(&k.ok(&format!("cordon {name}"))?, &["cordoned"])?;
-    let cordoned = (|| {
-        has(&k.ok("get nodes")?, &["Ready,SchedulingDisabled"])?;
-        k.apply(&pod("late", "sleep 1000", ""))?;
-        until(secs(10), "the scheduler to say why", || {
-            let pod = k.ok("describe pod late")?;
-            has(&pod, &["Pending", "FailedScheduling", "0/1 nodes are available", "1 node(s) were unschedulable"])
-        })
-    })();
-    has(&k.ok(&format!("uncordon {name}"))?, &["uncordoned"])?;
-    cordoned?;
-    super::await_pod(k, "late")?;
-    k.ok(&format!("taint node {name} test=yes:NoExecute"))?;
-    let tainted = k.within(secs(30), "wait pod/late --for=delete --timeout=25s");
-    k.ok(&format!("taint node {name} test-"))?;
-    tainted.map(drop).context("a NoExecute taint evicts")
+    let watch = k.follow("events --watch --types=Warning")?;
+    k.apply(&pod("good", "sleep 1000", ""))?;
+    k.apply(&pod("bad", "sleep 1000", "").replace("knarr.local/busybox:1", "127.0.0.1:1/nothing:1"))?;
+    watch.shows("Pod/bad", secs(30))?;
+    super::await_pod(k, "good")?;
+    has(&watch.text(), &["Warning", "Failed"])?;
+    ensure!(!watch.text().contains("Normal"), "{}", watch.text());
+    let normal = k.ok("events --types=Normal")?;
+    ensure!(normal.contains("Pod/good") && !normal.contains("Warning"), "{normal}");
+    has(&k.ok("events -A --for pod/good")?, &["NAMESPACE", &cx.ns, "Started"])?;
+    has(&k.refused("events --types=Other", None)?, &["valid --types are Normal or Warning"])?;
+    let json = k.json("events --for pod/bad")?;
+    let items = json["items"].as_array().context("items")?;
+    ensure!(items.iter().all(|e| e["involvedObject"]["name"] == "bad") && !items.is_empty(), "{json:#}");
+    Ok(())
 }

@@ -2,17 +2,37 @@
 
 mod app;
 mod apply;
+mod attach;
+mod batch;
 mod broken;
 mod change;
+mod copy;
+mod debug;
 mod describe;
+mod drain;
 mod faults;
+mod forward;
+mod generators;
 mod get;
 mod identity;
 mod info;
 mod input;
+mod joining;
+mod kustomize;
+mod metrics;
 mod network;
+mod nodes;
+mod placement;
 mod pods;
+mod pressure;
+mod proguru;
+mod proxy;
+mod random;
+mod registry;
+mod rights;
 mod rollout;
+mod sets;
+mod sockets;
 mod start;
 mod talk;
 
@@ -33,17 +53,37 @@ pub fn all() -> impl Iterator<Item = Case> {
         start::CASES,
         get::CASES,
         apply::CASES,
+        kustomize::CASES,
+        generators::CASES,
         change::CASES,
         describe::CASES,
         info::CASES,
+        rights::CASES,
         rollout::CASES,
+        sets::CASES,
         talk::CASES,
+        attach::CASES,
+        copy::CASES,
+        forward::CASES,
+        sockets::CASES,
+        proxy::CASES,
+        drain::CASES,
+        batch::CASES,
         pods::CASES,
+        debug::CASES,
+        metrics::CASES,
+        pressure::CASES,
+        registry::CASES,
         broken::CASES,
         network::CASES,
+        placement::CASES,
+        joining::CASES,
+        nodes::CASES,
+        proguru::CASES,
         identity::CASES,
         input::CASES,
         app::CASES,
+        random::CASES,
         faults::CASES,
     ]
     .into_iter()
@@ -131,14 +171,19 @@ pub fn await_phase(kubectl: &Kubectl, name: &str, phase: &str) -> Result<Value> 
 /// A pod `asker` with the host's programs in it: busybox-static cannot look up names, curl can. They find the pod's own
 /// resolver configuration.
 pub fn asker(kubectl: &Kubectl) -> Result<()> {
+    kubectl.apply(&equipped("asker", "sleep 100000", ""))?;
+    await_pod(kubectl, "asker").map(drop)
+}
+
+/// As [`pod`], with the host's programs in it.
+pub fn equipped(name: &str, script: &str, extra: &str) -> String {
     let dirs: Vec<&str> =
         ["usr", "lib", "lib64"].into_iter().filter(|d| std::path::Path::new("/").join(d).is_dir()).collect();
     let list = |entry: &dyn Fn(&str) -> String| dirs.iter().map(|d| entry(d)).collect::<Vec<_>>().join(", ");
     let volumes = list(&|d| format!("{{name: {d}, hostPath: {{path: /{d}}}}}"));
     let mounts = list(&|d| format!("{{name: {d}, mountPath: /{d}, readOnly: true}}"));
-    let manifest = pod("asker", "sleep 100000", &format!("volumes: [{volumes}]"));
-    kubectl.apply(&format!("{manifest}    volumeMounts: [{mounts}]\n"))?;
-    await_pod(kubectl, "asker").map(drop)
+    let manifest = pod(name, script, &format!("{extra}\nvolumes: [{volumes}]"));
+    format!("{manifest}    volumeMounts: [{mounts}]\n")
 }
 
 /// A page as the pod `asker` sees it.

@@ -22,7 +22,7 @@ pub const CASES: &[Case] = &[
 ];
 
 /// The command fails with this code, and its last line says this.
-fn fails(mut command: Command, code: i32, says: &[&str]) -> Result<()> {
+pub(super) fn fails(mut command: Command, code: i32, says: &[&str]) -> Result<()> {
     let output = command::run(&mut command, None, secs(30))?;
     let last = output.err.lines().last().unwrap_or_default();
     ensure!(output.code == code, "it ended with {}, not {code}:\n{}", output.code, output.err);

@@ -1,9 +1,10 @@
-//! `kubectl logs`, `exec` with and without a terminal, `attach`, `cp`, `port-forward`.
+//! `kubectl logs`, and `exec` with and without a terminal over both transports.
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::{await_phase, await_pod, pod, sleeper};
 use crate::{
+    kubectl::Kubectl,
     poll::{secs, until},
     pty,
     suite::{Case, Cx, Place::Both, case},
@@ -118,6 +119,13 @@ fn exec(cx: &Cx) -> Result<()> {
     k.apply(&sleeper("web", 1, ", env: [{name: WORD, value: here}], workingDir: /tmp"))?;
     k.within(secs(60), "rollout status deployment/web")?;
     let name = k.ok("get pods -l app=web -o name")?.trim().to_owned();
+    for (transport, k) in k.each_transport() {
+        exec_over(&k, &name).with_context(|| format!("over {transport}"))?;
+    }
+    Ok(())
+}
+
+fn exec_over(k: &Kubectl, name: &str) -> Result<()> {
     is(
         &k.ok(&format!("exec {name} -- sh -c 'echo $WORD; pwd; hostname'"))?,
         &format!("here\n/tmp\n{}", name.trim_start_matches("pod/")),
@@ -142,27 +150,35 @@ fn much(cx: &Cx) -> Result<()> {
     await_pod(k, "web")?;
     let line = "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopq\n";
     let data = line.repeat(4 << 20 >> 6);
-    let back = k.run("exec -i web -- cat", Some(&data), secs(60))?;
-    ensure!(back.out == data, "{} of {} bytes came back: {}", back.out.len(), data.len(), back.err);
-    let sum = k.run("exec -i web -- md5sum", Some(&data), secs(60))?;
     let local = crate::command::run(&mut std::process::Command::new("md5sum"), Some(&data), secs(20))?;
-    is(&sum.out, &local.out)
+    for (transport, k) in k.each_transport() {
+        let back = k.run("exec -i web -- cat", Some(&data), secs(60))?;
+        ensure!(back.out == data, "{} of {} bytes came back over {transport}", back.out.len(), data.len());
+        let sum = k.run("exec -i web -- md5sum", Some(&data), secs(60))?;
+        is(&sum.out, &local.out).context(transport)?;
+    }
+    Ok(())
 }
 
 fn terminal(cx: &Cx) -> Result<()> {
     let k = &cx.kubectl;
     k.apply(&pod("web", "sleep 1000", ""))?;
     await_pod(k, "web")?;
-    let mut command = k.command("exec -it web -- sh");
     let dialogue = [
         ("# ", "stty size\n"),
         ("33 99", "tty; test -t 0 && echo is'-'terminal\n"),
-        ("is-terminal", "sleep 100\n"),
-        ("sleep 100", "\u{3}"),
+        // Only the program itself says for certain that the terminal is its own: a ^C that comes while the shell is still
+        // at it ends nothing.
+        ("is-terminal", "sh -c \"echo go'-'ing; exec sleep 100\"\n"),
+        ("go-ing", "\u{3}"),
         ("^C", "echo still'-'here\n"),
         ("still-here", "exit 7\n"),
     ];
-    let (code, screen) = pty::talk(&mut command, (33, 99), &dialogue, secs(20))?;
-    ensure!(code == 7, "exit code {code}: {screen}");
-    has(&screen, &["/dev/pts/", "command terminated with exit code 7"])
+    for (transport, k) in k.each_transport() {
+        let mut command = k.command("exec -it web -- sh");
+        let (code, screen) = pty::talk(&mut command, (33, 99), &dialogue, secs(20)).context(transport)?;
+        ensure!(code == 7, "exit code {code} over {transport}: {screen}");
+        has(&screen, &["/dev/pts/", "command terminated with exit code 7"]).context(transport)?;
+    }
+    Ok(())
 }

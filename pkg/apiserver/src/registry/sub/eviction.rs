@@ -1,26 +1,26 @@
 //! `pods/eviction`: a delete that asks the pod's disruption budgets first.
 //!
-//! A pod that is not ready, has ended, or is going anyway disrupts nothing. For all others each eviction takes one from
-//! `status.disruptionsAllowed` of the budget, in the same way the disruption controller gives it back.
+//! A pod that has not begun, has ended, or is going anyway disrupts nothing. For all others each eviction takes one
+//! from `status.disruptionsAllowed` of the budget; the disruption controller reckons that number anew.
 
-use knarr_api::{
-    Object, Reason, Status, Value,
-    selector::Labels,
-    status::{Cause, Details},
-};
-use knarr_client::Propagation;
+mod budget;
+
+use knarr_api::{Object, Reason, Status, Value, status::Details, value};
+use knarr_client::{Propagation, Request};
 use knarr_store::{Class, Op};
 
 use crate::{
     admission::Operation,
     registry::{
         Answer, Body, Registry,
+        delete::check_preconditions,
         document::{decode, draft},
         entry::Target,
         metadata,
-        write::{Failure, Write, required_name},
+        write::{ATTEMPTS, Failure, Write, required_name},
     },
 };
+use budget::{Answered, ask};
 
 impl Registry {
     pub(super) async fn evict(&self, write: &Write<'_>, eviction: &Value) -> Result<Answer, Status> {
@@ -29,120 +29,184 @@ impl Registry {
         if !given.is_empty() && given != name {
             return Err(Status::bad_request("name in URL does not match name in Eviction object"));
         }
-        let object = self.stored(write, name).ok_or_else(|| Status::not_found("", "pods", name))?;
-        let pod = decode(&object)?;
+        let read = || self.stored(write, name).ok_or_else(|| Status::not_found("", "pods", name));
         let mut document = eviction.clone();
-        self.admission.mutate(&write.attributes(self, Operation::Create, name, Some(&pod)), &mut document)?;
-
-        let mut request = write.request.clone();
-        let options = eviction.get("deleteOptions").cloned().unwrap_or_default();
-        let text = |path: &[&str]| options.str_at(path).into();
-        request.subresource = Default::default();
-        request.body = None;
-        request.options.grace_period_seconds = options.get("gracePeriodSeconds").and_then(Value::as_i64);
-        request.options.precondition.uid = text(&["preconditions", "uid"]);
-        request.options.precondition.resource_version = text(&["preconditions", "resourceVersion"]);
-        request.options.dry_run |= options.list_at(&["dryRun"]).iter().any(|d| d.as_str() == Some("All"));
-        request.options.propagation = match options.str_at(&["propagationPolicy"]) {
-            "Orphan" => Some(Propagation::Orphan),
-            "Background" => Some(Propagation::Background),
-            "Foreground" => Some(Propagation::Foreground),
-            _ => None,
-        };
-        if disrupts(&pod) {
-            self.take_disruption(write, &object, request.options.dry_run).await?;
+        let old = decode(&read()?)?;
+        self.admission.mutate(&write.attributes(self, Operation::Create, name, Some(&old)), &mut document)?;
+        let request = deletion(write.request, eviction);
+        let pinned = !request.options.precondition.resource_version.is_empty();
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            let object = read()?;
+            let pod = decode(&object)?;
+            // What a pod may be evicted for can be over in a moment: then it is this very pod or none.
+            let (as_read, budget) = match guarded(&pod) {
+                true => match self.take_disruption(write, &object, &pod, request.options.dry_run).await? {
+                    Permit::Granted => (false, None),
+                    Permit::Unhealthy(budget) => (true, Some(budget)),
+                },
+                false => (pod.str_at(&["status", "phase"]) == "Pending" && !metadata::is_deleting(&pod), None),
+            };
+            let mut request = request.clone();
+            if as_read && !pinned {
+                request.options.precondition.resource_version = object.revision().to_string().into();
+            }
+            match (self.remove_evicted(write, request).await, budget) {
+                (Err(e), Some(budget)) if e.is(Reason::Conflict) && !pinned => return Err(budget::in_work(&budget)),
+                (Err(e), None) if e.is(Reason::Conflict) && as_read && !pinned => last = Some(e),
+                (result, _) => return result.map(|()| Answer::made(Body::Success(Details::default()))),
+            }
         }
-        let target = Target { sub: None, ..write.target.clone() };
-        self.delete(write.caller, &target, &request).await?;
-        Ok(Answer::made(Body::Success(Details::default())))
+        Err(last.unwrap_or_else(|| write.target.stale(name)))
     }
 
     /// Takes one allowed disruption from the budget of a pod, or refuses.
-    async fn take_disruption(&self, write: &Write<'_>, pod: &Object, dry_run: bool) -> Result<(), Status> {
+    async fn take_disruption(
+        &self,
+        write: &Write<'_>,
+        pod: &Object,
+        tree: &Value,
+        dry_run: bool,
+    ) -> Result<Permit, Status> {
         let resources = self.resources();
-        let Some(entry) = resources.named("policy", "poddisruptionbudgets") else { return Ok(()) };
-        for _ in 0..super::super::write::ATTEMPTS {
-            let mut found = Vec::new();
-            for object in self.storage.all(entry.collection) {
-                if object.namespace() == pod.namespace() {
-                    let budget = decode(&object)?;
-                    // An empty selector selects every pod here, an absent one none.
-                    let selector = Labels::from_selector(budget.at(&["spec", "selector"]));
-                    if selector.is_ok_and(|s| s.matches(&pod.meta().labels)) {
-                        found.push((object, budget));
-                    }
-                }
-            }
-            let (object, mut budget) = match found.len() {
-                0 => return Ok(()),
-                1 => found.remove(0),
-                _ => {
-                    let why = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
-                    return Err(Status::internal(why));
-                }
+        let Some(entry) = resources.named("policy", "poddisruptionbudgets") else { return Ok(Permit::Granted) };
+        for _ in 0..ATTEMPTS {
+            let all = self.storage.all(entry.collection);
+            let found = budget::of_pod(all.iter().filter(|b| b.namespace() == pod.namespace()), pod)?;
+            let Some((object, budget)) = found else { return Ok(Permit::Granted) };
+            let name = object.name();
+            let less = match ask(object, budget, tree, &write.time())? {
+                Answered::Unhealthy => return Ok(Permit::Unhealthy(name.to_owned())),
+                Answered::Less(_) if dry_run => return Ok(Permit::Granted),
+                Answered::Less(budget) => budget,
             };
-            check_budget(&object, &budget)?;
-            if dry_run {
-                return Ok(());
-            }
-            let left = allowed(&budget) - 1;
-            budget.set(&["status", "disruptionsAllowed"], left);
-            budget.set(&["status", "disruptedPods", pod.name()], write.time());
             let op =
-                Op::Update { collection: entry.collection, expect: object.revision(), draft: draft(entry, &budget)? };
-            match self.commit(write.target, object.name(), vec![op], Class::Durable).await {
+                Op::Update { collection: entry.collection, expect: object.revision(), draft: draft(entry, &less)? };
+            match self.commit(write.target, name, vec![op], Class::Durable).await {
                 Err(Failure::Raced(_)) => {}
-                other => return other.map(drop).map_err(Status::from),
+                other => return other.map(|_| Permit::Granted).map_err(Status::from),
             }
         }
-        let why = "too many changes to the disruption budget of this pod at once";
-        Err(Status::new(Reason::TooManyRequests, why)
-            .with_details(Details { retry_after_seconds: 1, ..Details::default() }))
+        let why = "couldn't update PodDisruptionBudget of this pod due to conflicts";
+        Err(Status::new(Reason::Timeout, why).with_details(Details { retry_after_seconds: 10, ..Details::default() }))
+    }
+
+    /// Says in the pod why it goes, and deletes it.
+    async fn remove_evicted(&self, write: &Write<'_>, mut request: Request) -> Result<(), Status> {
+        let target = Target { sub: None, ..write.target.clone() };
+        if !request.options.dry_run {
+            let revision = self.mark_evicted(write, &target, &request).await?;
+            let pinned = &mut request.options.precondition.resource_version;
+            if !pinned.is_empty() {
+                *pinned = revision.to_string().into();
+            }
+        }
+        self.delete(write.caller, &target, &request).await.map(drop)
+    }
+
+    /// The revision of the pod with the condition.
+    async fn mark_evicted(&self, write: &Write<'_>, target: &Target, request: &Request) -> Result<u64, Status> {
+        let name = &request.name;
+        for _ in 0..ATTEMPTS {
+            let object = self.stored(write, name).ok_or_else(|| Status::not_found("", "pods", name))?;
+            check_preconditions(&Write { caller: write.caller, target, request, now: write.now }, &object)?;
+            let mut pod = decode(&object)?;
+            if !mark(&mut pod, &write.time()) {
+                return Ok(object.revision());
+            }
+            let entry = &target.entry;
+            let op = Op::Update { collection: entry.collection, expect: object.revision(), draft: draft(entry, &pod)? };
+            match self.commit(target, name, vec![op], entry.special.class(None, None)).await {
+                Ok(objects) => return Ok(objects.first().map_or(0, Object::revision)),
+                Err(Failure::Raced(_)) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(target.stale(name))
     }
 }
 
-fn allowed(budget: &Value) -> i64 {
-    budget.at(&["status", "disruptionsAllowed"]).and_then(Value::as_i64).unwrap_or(0)
+/// How a guarded pod may go.
+enum Permit {
+    /// Nothing is in the way.
+    Granted,
+    /// It counts for nothing in the budget of that name, as long as it stays as it is.
+    Unhealthy(String),
 }
 
-fn check_budget(object: &Object, budget: &Value) -> Result<(), Status> {
-    let refuse = |message: String, seconds: i32| {
-        Err(Status::new(Reason::TooManyRequests, "Cannot evict pod as it would violate the pod's disruption budget.")
-            .with_details(Details { retry_after_seconds: seconds, ..Details::default() })
-            .with_causes([Cause { reason: "DisruptionBudget".to_owned(), message, field: String::new() }]))
+/// The delete that an eviction is in the end.
+fn deletion(request: &Request, eviction: &Value) -> Request {
+    let mut request = request.clone();
+    let options = eviction.get("deleteOptions").cloned().unwrap_or_default();
+    let text = |path: &[&str]| options.str_at(path).into();
+    request.subresource = Default::default();
+    request.body = None;
+    request.options.grace_period_seconds = options.get("gracePeriodSeconds").and_then(Value::as_i64);
+    request.options.precondition.uid = text(&["preconditions", "uid"]);
+    request.options.precondition.resource_version = text(&["preconditions", "resourceVersion"]);
+    request.options.dry_run |= options.list_at(&["dryRun"]).iter().any(|d| d.as_str() == Some("All"));
+    request.options.propagation = match options.str_at(&["propagationPolicy"]) {
+        "Orphan" => Some(Propagation::Orphan),
+        "Background" => Some(Propagation::Background),
+        "Foreground" => Some(Propagation::Foreground),
+        _ => None,
     };
-    let name = object.name();
-    let observed = budget.at(&["status", "observedGeneration"]).and_then(Value::as_i64).unwrap_or(0);
-    if observed < object.meta().generation {
-        return refuse(format!("The disruption budget {name} is still being processed by the server."), 10);
-    }
-    if allowed(budget) <= 0 {
-        let number = |key| budget.at(&["status", key]).and_then(Value::as_i64).unwrap_or(0);
-        let (wanted, healthy) = (number("desiredHealthy"), number("currentHealthy"));
-        return refuse(
-            format!("The disruption budget {name} needs {wanted} healthy pods and has {healthy} currently"),
-            0,
-        );
-    }
-    Ok(())
+    request
 }
 
-/// Whether the pod serves anyone who would notice.
-fn disrupts(pod: &Value) -> bool {
-    let ended = matches!(pod.str_at(&["status", "phase"]), "Succeeded" | "Failed" | "Pending");
-    !ended && !metadata::is_deleting(pod)
+/// Whether the pod's end may be a disruption at all.
+fn guarded(pod: &Value) -> bool {
+    let idle = matches!(pod.str_at(&["status", "phase"]), "Succeeded" | "Failed" | "Pending");
+    !idle && !metadata::is_deleting(pod)
+}
+
+/// Says in a pod that it is evicted; whether that is news.
+fn mark(pod: &mut Value, now: &str) -> bool {
+    const KIND: &str = "DisruptionTarget";
+    const REASON: &str = "EvictionByEvictionAPI";
+    let mut conditions = pod.list_at(&["status", "conditions"]).to_vec();
+    let at = conditions.iter().position(|c| c.str_at(&["type"]) == KIND);
+    let holds = |c: &Value| c.str_at(&["status"]) == "True";
+    let (since, told) = match at.map(|at| conditions.remove(at)).filter(holds) {
+        Some(c) => (c.str_at(&["lastTransitionTime"]).to_owned(), c.str_at(&["reason"]) == REASON),
+        None => (now.to_owned(), false),
+    };
+    if told {
+        return false;
+    }
+    conditions.push(value!({
+        "type": KIND,
+        "status": "True",
+        "reason": REASON,
+        "message": "Eviction API: evicting",
+        "lastTransitionTime": since,
+    }));
+    pod.set(&["status", "conditions"], conditions);
+    true
 }
 
 #[cfg(test)]
 mod tests {
-    use knarr_api::value;
-
     use super::*;
 
     #[test]
-    fn who_disrupts() {
-        assert!(disrupts(&value!({ "status": { "phase": "Running" } })));
-        assert!(!disrupts(&value!({ "status": { "phase": "Pending" } })));
-        assert!(!disrupts(&value!({ "metadata": { "deletionTimestamp": "t" }, "status": { "phase": "Running" } })));
+    fn who_is_guarded() {
+        assert!(guarded(&value!({ "status": { "phase": "Running" } })));
+        assert!(!guarded(&value!({ "status": { "phase": "Pending" } })));
+        assert!(!guarded(&value!({ "metadata": { "deletionTimestamp": "t" }, "status": { "phase": "Running" } })));
+    }
+
+    #[test]
+    fn the_mark_is_set_once() {
+        let ready = value!({ "type": "Ready", "status": "True" });
+        let mut pod = value!({ "status": { "conditions": [ready] } });
+        assert!(mark(&mut pod, "now"));
+        assert_eq!(pod.list_at(&["status", "conditions"]).len(), 2);
+        assert!(!mark(&mut pod, "later"));
+        let condition = &pod.list_at(&["status", "conditions"])[1];
+        assert_eq!(
+            (condition.str_at(&["reason"]), condition.str_at(&["lastTransitionTime"])),
+            ("EvictionByEvictionAPI", "now")
+        );
     }
 }

@@ -148,3 +148,112 @@ async fn a_node_touches_only_its_own() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn limit_ranges() {
+    let lab = Lab::new().await;
+    let range = r#"{"metadata":{"name":"l"},"spec":{"limits":[
+        {"type":"Container","defaultRequest":{"cpu":"50m"},"default":{"cpu":"100m"},"max":{"cpu":"1"}},
+        {"type":"PersistentVolumeClaim","max":{"storage":"1Gi"}}]}}"#;
+    lab.ask("POST /api/v1/namespaces/default/limitranges", range).await.unwrap();
+    let post = format!("POST {PODS}?dryRun=All");
+    let show = "spec.containers metadata.annotations";
+    let made = tree(lab.ask(&post, POD).await.unwrap());
+    let resources = made.list_at(&["spec", "containers"])[0].get("resources").cloned().unwrap_or_default();
+    assert_eq!(
+        (resources.str_at(&["limits", "cpu"]), resources.str_at(&["requests", "cpu"])),
+        ("100m", "50m"),
+        "{show}"
+    );
+    assert_eq!(
+        made.str_at(&["metadata", "annotations", "kubernetes.io/limit-ranger"]),
+        "LimitRanger plugin set: cpu request for container c; cpu limit for container c"
+    );
+    let much =
+        POD.replace(r#""image":"i""#, r#""image":"i","resources":{"limits":{"cpu":"2"},"requests":{"cpu":"2"}}"#);
+    lab.check(
+        &post,
+        &much,
+        "",
+        expect![[r#"403 Forbidden pods "p" is forbidden: maximum cpu usage per Container is 1, but limit is 2"#]],
+    )
+    .await;
+    let claim = r#"{"metadata":{"name":"c"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"2Gi"}}}}"#;
+    lab.check("POST /api/v1/namespaces/default/persistentvolumeclaims", claim, "", expect![[r#"403 Forbidden persistentvolumeclaims "c" is forbidden: maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi"#]]).await;
+    // Other namespaces are not concerned.
+    lab.ask("POST /api/v1/namespaces/kube-public/persistentvolumeclaims", claim).await.unwrap();
+}
+
+const QUOTAS: &str = "/api/v1/namespaces/default/resourcequotas";
+
+#[tokio::test]
+async fn quotas_are_charged_with_the_write() {
+    let lab = Lab::new().await;
+    let quota =
+        r#"{"metadata":{"name":"q"},"spec":{"hard":{"configmaps":"2","count/secrets":"1","services.nodeports":"1"}}}"#;
+    lab.ask(&format!("POST {QUOTAS}"), quota).await.unwrap();
+    let map = |name: &str| format!(r#"{{"metadata":{{"name":"{name}"}}}}"#);
+    let maps = "POST /api/v1/namespaces/default/configmaps";
+    // Not in force before it was counted.
+    lab.ask(maps, &map("a")).await.unwrap();
+    let counted = r#"{"status":{"hard":{"configmaps":"2","count/secrets":"1","services.nodeports":"1"},"used":{"configmaps":"1","count/secrets":"0","services.nodeports":"0"}}}"#;
+    lab.ask(&format!("MERGE {QUOTAS}/q/status"), counted).await.unwrap();
+    lab.ask(&format!("{maps}?dryRun=All"), &map("b")).await.unwrap();
+    lab.ask(maps, &map("b")).await.unwrap();
+    lab.check(maps, &map("c"), "", expect![[r#"403 Forbidden configmaps "c" is forbidden: exceeded quota: q, requested: configmaps=1, used: configmaps=2, limited: configmaps=2"#]]).await;
+    lab.check(
+        &format!("GET {QUOTAS}/q"),
+        "",
+        "status.used",
+        expect![[r#"200 {"configmaps":"2","count/secrets":"0","services.nodeports":"0"}"#]],
+    )
+    .await;
+    // A change costs what it adds.
+    let service = |kind: &str| {
+        format!(
+            r#"{{"metadata":{{"name":"s"}},"spec":{{"type":"{kind}","selector":{{"a":"b"}},"ports":[{{"port":1,"name":"a"}},{{"port":2,"name":"b"}}]}}}}"#
+        )
+    };
+    lab.ask("POST /api/v1/namespaces/default/services", &service("ClusterIP")).await.unwrap();
+    lab.check("MERGE /api/v1/namespaces/default/services/s", r#"{"spec":{"type":"NodePort"}}"#, "", expect![[r#"403 Forbidden services "s" is forbidden: exceeded quota: q, requested: services.nodeports=2, used: services.nodeports=0, limited: services.nodeports=1"#]]).await;
+    // What fails for another reason is not charged.
+    let one = lab.ask(&format!("GET {QUOTAS}/q"), "").await.unwrap();
+    lab.ask(maps, &map("a")).await.unwrap_err();
+    assert_eq!(tree(lab.ask(&format!("GET {QUOTAS}/q"), "").await.unwrap()), tree(one));
+}
+
+#[tokio::test]
+async fn a_quota_is_exact_whoever_comes_at_once() {
+    let lab = Lab::new().await;
+    lab.ask(&format!("POST {QUOTAS}"), r#"{"metadata":{"name":"q"},"spec":{"hard":{"secrets":"7"}}}"#).await.unwrap();
+    let counted = r#"{"status":{"hard":{"secrets":"7"},"used":{"secrets":"0"}}}"#;
+    lab.ask(&format!("MERGE {QUOTAS}/q/status"), counted).await.unwrap();
+    let create = async |i: usize| {
+        let body = format!(r#"{{"metadata":{{"name":"s{i}"}}}}"#);
+        lab.ask("POST /api/v1/namespaces/default/secrets", &body).await.is_ok()
+    };
+    let made = futures_util::future::join_all((0..40).map(create)).await;
+    assert_eq!(made.into_iter().filter(|ok| *ok).count(), 7);
+    lab.check(&format!("GET {QUOTAS}/q"), "", "status.used", expect![[r#"200 {"secrets":"7"}"#]]).await;
+}
+
+#[tokio::test]
+async fn a_quota_that_comes_later_leaves_what_is_there_alone() {
+    let lab = Lab::new().await;
+    lab.ask(&format!("POST {PODS}"), POD).await.unwrap();
+    lab.ask(&format!("POST {QUOTAS}"), r#"{"metadata":{"name":"q"},"spec":{"hard":{"cpu":"1","pods":"0"}}}"#)
+        .await
+        .unwrap();
+    let counted = r#"{"status":{"hard":{"cpu":"1","pods":"0"},"used":{"cpu":"0","pods":"1"}}}"#;
+    lab.ask(&format!("MERGE {QUOTAS}/q/status"), counted).await.unwrap();
+    // It says nothing of CPU, and there are too many pods; it may still be changed.
+    let labels = r#"{"metadata":{"labels":{"a":"b"}}}"#;
+    lab.check(&format!("MERGE {PODS}/p"), labels, "metadata.labels", expect![[r#"200 {"a":"b"}"#]]).await;
+    lab.check(
+        &format!("POST {PODS}"),
+        &POD.replace("\"p\"", "\"q\""),
+        "",
+        expect![[r#"403 Forbidden pods "q" is forbidden: failed quota: q: must specify cpu for: c"#]],
+    )
+    .await;
+}

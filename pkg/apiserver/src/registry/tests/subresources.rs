@@ -86,7 +86,9 @@ async fn eviction_asks_the_budget() {
     let lab = Lab::new().await;
     let pod = POD.replace(r#""name":"p""#, r#""name":"p","labels":{"a":"b"}"#);
     lab.ask(&format!("POST {PODS}"), &pod).await.unwrap();
-    lab.ask(&format!("MERGE {PODS}/p/status"), r#"{"status":{"phase":"Running"}}"#).await.unwrap();
+    lab.ask(&format!("MERGE {PODS}/p/status"), r#"{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}"#)
+        .await
+        .unwrap();
     let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
     let budget = r#"{"metadata":{"name":"b"},"spec":{"minAvailable":1,"selector":{"matchLabels":{"a":"b"}}}}"#;
     lab.ask(&format!("POST {budgets}"), budget).await.unwrap();
@@ -193,10 +195,15 @@ async fn reviews() {
 async fn certificates_are_asked_for_by_somebody() {
     let lab = Lab::new().await;
     let csrs = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-    let body = r#"{"metadata":{"name":"c"},"spec":{"request":"YQ==","signerName":"example.com/s","usages":["client auth"],"username":"eve"}}"#;
+    use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
+    let request = knarr_pki::NewRequest::make(&knarr_pki::Leaf::client("c", &[])).unwrap();
+    let request = BASE64.encode(request.pem);
+    let body = format!(
+        r#"{{"metadata":{{"name":"c"}},"spec":{{"request":"{request}","signerName":"example.com/s","usages":["client auth"],"username":"eve"}}}}"#
+    );
     lab.check(
         &format!("POST {csrs}"),
-        body,
+        &body,
         "spec.username spec.groups spec.signerName",
         expect![[r#"201 "alice" ["system:masters","system:authenticated"] "example.com/s""#]],
     )

@@ -14,6 +14,7 @@ mod node;
 mod pods;
 mod policy;
 mod storage;
+mod usage;
 mod words;
 mod workloads;
 
@@ -32,6 +33,7 @@ pub(super) fn of(group: &str, plural: &str) -> Vec<Column> {
         "autoscaling" => hpa::columns(),
         "networking.k8s.io" | "discovery.k8s.io" => network::columns(plural),
         "storage.k8s.io" => storage::columns(plural),
+        "metrics.k8s.io" => usage::columns(),
         "resource.k8s.io" => claims::columns(plural),
         "policy" | "rbac.authorization.k8s.io" | "flowcontrol.apiserver.k8s.io" => policy::columns(plural),
         _ => cluster::columns(plural),

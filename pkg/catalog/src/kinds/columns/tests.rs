@@ -484,5 +484,21 @@ fn the_rest() {
         Name="a" State="allocated,reserved" Age="30m"
     "#]],
     );
+    one(
+        "metrics.k8s.io",
+        "nodes",
+        "window: 15s, usage: {cpu: 1500000n, memory: 2048Ki}",
+        expect![[r#"
+        Name="a" cpu="1500u" memory="2Mi" Window="15s"
+    "#]],
+    );
+    one(
+        "metrics.k8s.io",
+        "pods",
+        "window: 1.5s, containers: [{usage: {cpu: 1m, memory: 1Ki}}, {usage: {cpu: 2m, memory: 3Ki}}]",
+        expect![[r#"
+        Name="a" cpu="3m" memory="4Ki" Window="1.5s"
+    "#]],
+    );
     assert!(resource("rbac.authorization.k8s.io", "roles").columns.is_empty());
 }

@@ -5,6 +5,7 @@ mod jobs;
 mod pod;
 mod qos;
 mod service;
+mod workloads;
 
 pub(super) use cluster::{
     certificate_request, create_claim, create_definition, create_volume, update_claim, update_definition,
@@ -12,6 +13,7 @@ pub(super) use cluster::{
 pub(super) use jobs::create_job;
 pub(super) use pod::{create_pod, grace_period, update_pod};
 pub(super) use service::{is_external, needs_health_check, update_service};
+pub(super) use workloads::{create_daemon_set, update_daemon_set};
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,12 @@ fn create(group: &str, plural: &str, object: &str, path: &[&str], expected: Expe
 
 #[track_caller]
 fn update(plural: &str, old: &str, new: &str, sub: &str, path: &[&str], expected: Expect) {
-    let resource = resource("", plural);
+    update_in("", plural, old, new, sub, path, expected);
+}
+
+#[track_caller]
+fn update_in(group: &str, plural: &str, old: &str, new: &str, sub: &str, path: &[&str], expected: Expect) {
+    let resource = resource(group, plural);
     let old = tree(old);
     let mut new = defaulted(resource, tree(new));
     resource.hooks.prepare_update(&mut new, &old, sub);
@@ -176,4 +181,32 @@ fn the_rest() {
         &["status"],
         expect![[r#"{"acceptedNames":{"kind":"","plural":""},"conditions":null,"storedVersions":["v1"]}"#]],
     );
+}
+
+#[test]
+fn templates_of_daemon_sets_are_counted() {
+    let set = |annotations: &str, image: &str| {
+        format!(
+            "{{metadata: {{name: d, annotations: {{{annotations}}}}}, spec: {{selector: {{}}, template: {{spec: \
+             {{containers: [{{name: c, image: {image}}}]}}}}}}}}"
+        )
+    };
+    let of = &["metadata", "annotations"];
+    let counted = |n: u8| format!("deprecated.daemonset.template.generation: '{n}'");
+    create("apps", "daemonsets", &set("", "i"), of, expect![[r#"{"deprecated.daemonset.template.generation":"1"}"#]]);
+    create(
+        "apps",
+        "daemonsets",
+        &set(&counted(7), "i"),
+        of,
+        expect![[r#"{"deprecated.daemonset.template.generation":"7"}"#]],
+    );
+    let old = text(&defaulted(resource("apps", "daemonsets"), tree(&set(&counted(2), "i"))));
+    for (new, sub, expected) in [
+        (set("a: b", "i"), "", expect![[r#"{"a":"b","deprecated.daemonset.template.generation":"2"}"#]]),
+        (set(&counted(9), "j"), "", expect![[r#"{"deprecated.daemonset.template.generation":"3"}"#]]),
+        (set(&counted(9), "j"), "status", expect![[r#"{"deprecated.daemonset.template.generation":"9"}"#]]),
+    ] {
+        update_in("apps", "daemonsets", &old, &new, sub, of, expected);
+    }
 }

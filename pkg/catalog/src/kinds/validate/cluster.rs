@@ -1,4 +1,4 @@
-//! Nodes, leases, priorities, budgets, autoscalers.
+//! Nodes, leases, priorities, budgets, revisions.
 
 use std::collections::HashSet;
 
@@ -168,102 +168,18 @@ pub(in crate::kinds) fn disruption_budget(object: &Value) -> Errors {
     out
 }
 
-/// A HorizontalPodAutoscaler (v2).
-pub(in crate::kinds) fn autoscaler(object: &Value) -> Errors {
+/// A ControllerRevision has data, and a number that is none below nothing.
+pub(in crate::kinds) fn revision(object: &Value) -> Errors {
     let mut out = Errors::new();
     let root = Spot::root(object);
-    let spec = root.at("spec");
-    let (least, most) = (spec.at("minReplicas"), spec.at("maxReplicas"));
-    if least.int().is_some_and(|n| n < 1) {
-        out.push(least.invalid("must be greater than or equal to 1"));
-    }
-    match most.int().unwrap_or(0) {
-        0 => out.push(most.required("must be set and greater than 0")),
-        ..0 => out.push(most.invalid("must be greater than or equal to 1")),
-        _ => {}
-    }
-    if least.int().is_some_and(|n| most.int().unwrap_or(0) < n) {
-        out.push(most.invalid_as(most.int().unwrap_or(0), "must be greater than or equal to `minReplicas`"));
-    }
-    let target = spec.at("scaleTargetRef");
-    target.at("kind").check(names::path_segment_name, &mut out);
-    target.at("name").check(names::path_segment_name, &mut out);
-    for metric_at in spec.at("metrics").items() {
-        metric(&metric_at, &mut out);
-    }
-    for direction in ["scaleUp", "scaleDown"] {
-        let rules = spec.at("behavior");
-        let rules = rules.at(direction);
-        if rules.is_set() {
-            scaling_rules(&rules, &mut out);
-        }
+    root.at("revision").not_negative(&mut out);
+    let data = root.at("data");
+    match data.value() {
+        Value::Object(_) => {}
+        Value::Null => out.push(data.required("data is mandatory")),
+        _ => out.push(data.required("data must be a valid JSON object")),
     }
     out
-}
-
-fn scaling_rules(rules: &Spot<'_, '_>, out: &mut Errors) {
-    let window = rules.at("stabilizationWindowSeconds");
-    match window.int() {
-        Some(..0) => out.push(window.invalid("must be greater than or equal to zero")),
-        Some(3601..) => out.push(window.invalid("must be less than or equal to 3600")),
-        _ => {}
-    }
-    let policies = rules.at("policies");
-    if policies.is_empty() {
-        out.push(policies.required("must specify at least one Policy"));
-    }
-    for policy in policies.items() {
-        let (value, period) = (policy.at("value"), policy.at("periodSeconds"));
-        if value.int().unwrap_or(0) <= 0 {
-            out.push(value.invalid_as(value.int().unwrap_or(0), "must be greater than zero"));
-        }
-        match period.int().unwrap_or(0) {
-            ..=0 => out.push(period.invalid_as(period.int().unwrap_or(0), "must be greater than zero")),
-            1801.. => out.push(period.invalid("must be less than or equal to 1800")),
-            _ => {}
-        }
-    }
-}
-
-fn metric(metric: &Spot<'_, '_>, out: &mut Errors) {
-    const SOURCES: [(&str, &str); 5] = [
-        ("Object", "object"),
-        ("Pods", "pods"),
-        ("Resource", "resource"),
-        ("External", "external"),
-        ("ContainerResource", "containerResource"),
-    ];
-    let kind = metric.at("type");
-    let Some((_, wanted)) = SOURCES.iter().find(|(name, _)| *name == kind.text()) else {
-        if !kind.is_empty() {
-            out.push(kind.not_supported(&SOURCES.map(|(name, _)| name)));
-        }
-        return;
-    };
-    let source = metric.at(wanted);
-    if !source.is_set() {
-        out.push(source.required("must populate information for the given metric source"));
-    }
-    for (_, other) in SOURCES.iter().filter(|(_, other)| other != wanted) {
-        if metric.at(other).is_set() {
-            out.push(metric.at(other).forbidden("must populate the given metric source only"));
-        }
-    }
-    let target = source.at("target");
-    if !matches!(*wanted, "resource" | "containerResource") || !source.is_set() {
-        return;
-    }
-    let (utilization, value) = (target.at("averageUtilization"), target.at("averageValue"));
-    match (utilization.is_set(), value.is_set()) {
-        (false, false) => {
-            out.push(utilization.required("must set either a target raw value or a target utilization"));
-        }
-        (true, true) => out.push(value.forbidden("may not set both a target raw value and a target utilization")),
-        _ => {}
-    }
-    if utilization.int().is_some_and(|n| n < 1) {
-        out.push(utilization.invalid("must be greater than 0"));
-    }
 }
 
 /// A ControllerRevision keeps its data.

@@ -1,21 +1,23 @@
 //! Jobs and CronJobs.
 
 use knarr_api::{
-    Value,
+    Value, cron,
     field::{Error, Errors, Path},
     names,
 };
 
-use super::{common::label_selector, pod::template, schedule};
+use super::{common::label_selector, job_policies, pod::template};
 use crate::kinds::{
     same::equal,
     spot::Spot,
-    tree::{copy, flag},
+    tree::{copy, flag, int},
 };
 
-const RULES: usize = 20;
 /// Of Jobs whose pods have numbers.
 const PARALLELISM: i64 = 100_000;
+/// Above so many completions the failed indexes of a Job that counts them one by one must be bounded.
+const MANY: i64 = 100_000;
+const OF_MANY: i64 = 10_000;
 
 /// A Job.
 pub(in crate::kinds) fn job(object: &Value) -> Errors {
@@ -117,19 +119,24 @@ fn job_spec(spec: &Spot<'_, '_>, out: &mut Errors) {
         {
             out.push(failed.invalid("must be less than or equal to completions"));
         }
+        if failed.int().is_some_and(|n| n > PARALLELISM) {
+            out.push(failed.invalid(format!("must be less than or equal to {PARALLELISM}")));
+        }
+        if per_index.is_set() && completions.int().is_some_and(|n| n > MANY) {
+            many_indexes(spec, out);
+        }
     } else {
-        for key in ["backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"] {
+        for key in ["backoffLimitPerIndex", "maxFailedIndexes"] {
             let spot = spec.at(key);
             if spot.is_set() {
                 out.push(spot.invalid("requires indexed completion mode"));
             }
         }
     }
-    failure_policy(spec, out);
+    job_policies::check(spec, out);
     let managed = spec.at("managedBy");
     if managed.is_set() {
-        let complaints = names::qualified_name(managed.text());
-        out.extend(complaints.into_iter().map(|m| managed.invalid(m)));
+        domain_path(&managed, out);
         if managed.text().len() > 63 {
             out.push(Error::too_long(&managed.path(), 63));
         }
@@ -139,7 +146,7 @@ fn job_spec(spec: &Spot<'_, '_>, out: &mut Errors) {
     let pod = pods.at("spec");
     let restart = pod.at("restartPolicy");
     match restart.text() {
-        "Always" => out.push(restart.not_supported(&["OnFailure", "Never"])),
+        "" | "Always" => out.push(restart.required(r#"valid values: "OnFailure", "Never""#)),
         "OnFailure" if spec.at("podFailurePolicy").is_set() => {
             out.push(restart.invalid("only \"Never\" is supported when podFailurePolicy is specified"));
         }
@@ -147,45 +154,35 @@ fn job_spec(spec: &Spot<'_, '_>, out: &mut Errors) {
     }
 }
 
-fn failure_policy(spec: &Spot<'_, '_>, out: &mut Errors) {
-    let policy = spec.at("podFailurePolicy");
-    let rules = policy.at("rules");
-    if rules.len() > RULES {
-        out.push(Error::too_many(&rules.path(), rules.len(), RULES));
-    }
-    for rule in rules.items() {
-        let (codes, conditions) = (rule.at("onExitCodes"), rule.at("onPodConditions"));
-        if rule.text_at("action") == "FailIndex" && !spec.at("backoffLimitPerIndex").is_set() {
-            out.push(rule.at("action").invalid("requires the backoffLimitPerIndex to be set"));
-        }
-        let why = match (codes.is_set(), !conditions.is_empty()) {
-            (true, true) => Some("specifying both OnExitCodes and OnPodConditions is not supported"),
-            (false, false) => Some("specifying one of OnExitCodes and OnPodConditions is required"),
-            _ => None,
-        };
-        out.extend(why.map(|why| Error { value: None, ..rule.invalid(why) }));
-        if codes.is_set() {
-            exit_codes(&codes, out);
-        }
+/// `example.com/what`.
+fn domain_path(spot: &Spot<'_, '_>, out: &mut Errors) {
+    const PATH: &str = "-._~%!$&'()*+,;=:/";
+    let Some((host, path)) = spot.text().split_once('/').filter(|(h, p)| !h.is_empty() && !p.is_empty()) else {
+        out.push(match spot.text() {
+            "" => spot.required(""),
+            _ => spot.invalid(r#"must be a domain-prefixed path (such as "acme.io/foo")"#),
+        });
+        return;
+    };
+    out.extend(names::dns1123_subdomain(host).into_iter().map(|why| spot.invalid_as(host, why)));
+    if !path.chars().all(|c| c.is_ascii_alphanumeric() || PATH.contains(c)) {
+        let why = r"Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')";
+        out.push(spot.invalid_as(path, why));
     }
 }
 
-fn exit_codes(codes: &Spot<'_, '_>, out: &mut Errors) {
-    let values = codes.at("values");
-    if values.is_empty() {
-        out.push(values.invalid("at least one value is required"));
+fn many_indexes(spec: &Spot<'_, '_>, out: &mut Errors) {
+    let failed = spec.at("maxFailedIndexes");
+    if !failed.is_set() {
+        out.push(failed.required(&format!("must be specified when completions is above {MANY}")));
     }
-    let numbers: Vec<i64> = values.items().filter_map(|v| v.int()).collect();
-    for (i, value) in values.items().enumerate() {
-        if value.int() == Some(0) && codes.text_at("operator") == "In" {
-            out.push(value.invalid("must not be 0 for the In operator"));
+    for spot in [spec.at("parallelism"), failed] {
+        if spot.int().is_some_and(|n| n > OF_MANY) {
+            let why = format!(
+                "must be less than or equal to {OF_MANY} when completions are above {MANY} and used with backoff limit per index"
+            );
+            out.push(spot.invalid(why));
         }
-        if numbers.iter().take(i).any(|n| Some(*n) == value.int()) {
-            out.push(value.duplicate());
-        }
-    }
-    if !numbers.is_sorted() {
-        out.push(values.invalid("must be ordered"));
     }
 }
 
@@ -215,24 +212,40 @@ pub(in crate::kinds) fn job_update(object: &Value, old: &Value, sub: &str) -> Er
     out
 }
 
-/// The pods of a Job stay as they are; while it is suspended and has not begun, their placement may change.
+/// The pods of a Job stay as they are; while it rests and has none, where they run and what they need may change.
 fn pods_update(template: &Spot<'_, '_>, before: &Value, old: &Value, out: &mut Errors) {
-    let waiting = flag(old, &["spec", "suspend"]) && old.str_at(&["status", "startTime"]).is_empty();
+    let conditions = old.list_at(&["status", "conditions"]);
+    let rests = conditions.iter().any(|c| c.str_at(&["type"]) == "Suspended" && c.str_at(&["status"]) == "True");
+    let idle = int(old, &["status", "active"]).unwrap_or(0) == 0;
+    let began = !old.str_at(&["status", "startTime"]).is_empty();
+    if !flag(old, &["spec", "suspend"]) || (began && !rests) || !idle {
+        if !equal(Some(template.value()), Some(before)) {
+            out.push(template.invalid("field is immutable"));
+        }
+        return;
+    }
     let mut munged = template.value().clone();
-    if waiting {
-        for path in [
-            &["metadata", "labels"] as &[&str],
-            &["metadata", "annotations"],
-            &["spec", "nodeSelector"],
-            &["spec", "tolerations"],
-            &["spec", "schedulingGates"],
-            &["spec", "affinity", "nodeAffinity"],
-        ] {
-            copy(before, &mut munged, path);
+    for path in [
+        &["metadata", "labels"] as &[&str],
+        &["metadata", "annotations"],
+        &["spec", "nodeSelector"],
+        &["spec", "tolerations"],
+        &["spec", "schedulingGates"],
+        &["spec", "affinity", "nodeAffinity"],
+    ] {
+        copy(before, &mut munged, path);
+    }
+    for list in ["initContainers", "containers"] {
+        let olds = before.list_at(&["spec", list]);
+        let news = munged.at_mut(&["spec", list]).and_then(Value::as_array_mut);
+        for (new, old) in news.into_iter().flatten().zip(olds) {
+            if new.str_at(&["name"]) == old.str_at(&["name"]) {
+                copy(old, new, &["resources"]);
+            }
         }
     }
-    if !equal(Some(&munged), Some(before)) {
-        out.push(template.invalid("field is immutable"));
+    if !equal(munged.get("spec"), before.get("spec")) {
+        out.push(template.at("spec").invalid("field is immutable"));
     }
 }
 
@@ -251,20 +264,19 @@ pub(in crate::kinds) fn cron_job(object: &Value) -> Errors {
                 true => "cannot use both timeZone field and TZ or CRON_TZ in schedule",
                 false => "cannot use TZ or CRON_TZ in schedule, use timeZone field instead",
             }));
-        } else if let Err(why) = schedule::check(text) {
-            out.push(schedule_at.invalid(why));
+        } else if let Err(why) = text.parse::<cron::Schedule>() {
+            out.push(schedule_at.invalid(why.to_string()));
         }
     }
     if zone.is_set() {
         match zone.text() {
             "" => out.push(zone.invalid("timeZone must be nil or non-empty string")),
-            "Local" => out.push(
+            name if name.eq_ignore_ascii_case("Local") => out.push(
                 zone.invalid("timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"),
             ),
-            name if jiff::tz::TimeZone::get(name).is_err() => {
-                out.push(zone.invalid(format!("unknown time zone {name}")));
-            }
-            _ => {}
+            // Names are exact, even if the database finds them in any case.
+            name if jiff::tz::TimeZone::get(name).is_ok_and(|zone| zone.iana_name() == Some(name)) => {}
+            name => out.push(zone.invalid(format!("unknown time zone {name}"))),
         }
     }
     for key in ["startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {

@@ -3,23 +3,25 @@
 //! What facts say already (texts that must be there, words that are not among the allowed ones) is not said again
 //! here: the registry checks both and would report it twice.
 
+mod autoscaler;
 mod cluster;
 mod common;
 mod config;
 mod endpoints;
+mod job_policies;
 mod jobs;
 mod network;
 mod pod;
 mod rbac;
 mod resources;
-mod schedule;
 mod service;
 mod storage;
 mod workloads;
 
 pub(super) use self::{
+    autoscaler::{autoscaler, autoscaler_update},
     cluster::{
-        autoscaler, disruption_budget, lease, node, node_update, priority_class, priority_class_update, revision_update,
+        disruption_budget, lease, node, node_update, priority_class, priority_class_update, revision, revision_update,
     },
     config::{
         config_map, config_map_update, event, limit_range, namespace, namespace_update, resource_quota,
@@ -33,8 +35,8 @@ pub(super) use self::{
     service::{service, service_update},
     storage::{claim, claim_update, storage_class, storage_class_update, volume, volume_update},
     workloads::{
-        daemon_set, deployment, replica_set, replication_controller, runtime_class, selector_update, stateful_set,
-        stateful_set_update,
+        daemon_set, daemon_set_update, deployment, replica_set, replication_controller, runtime_class, selector_update,
+        stateful_set, stateful_set_update,
     },
 };
 

@@ -11,6 +11,7 @@ use super::{
     common::label_selector,
     pod::template,
     resources::{self},
+    storage::claim_spec,
 };
 use crate::kinds::{same::equal, spot::Spot, tree::copy};
 
@@ -128,11 +129,30 @@ pub(in crate::kinds) fn selector_update(object: &Value, old: &Value, sub: &str) 
     out
 }
 
+/// Counters that the statuses of workloads have.
+const COUNTERS: [&str; 15] = [
+    "replicas",
+    "updatedReplicas",
+    "currentReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "observedGeneration",
+    "collisionCount",
+    "currentNumberScheduled",
+    "numberMisscheduled",
+    "desiredNumberScheduled",
+    "numberReady",
+    "updatedNumberScheduled",
+    "numberAvailable",
+    "numberUnavailable",
+    "fullyLabeledReplicas",
+];
+
 /// The counters of a status are not negative, and what is available is ready.
 fn replica_counts(object: &Value, out: &mut Errors) {
     let root = Spot::root(object);
     let status = root.at("status");
-    for key in ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "observedGeneration"] {
+    for key in COUNTERS {
         status.at(key).not_negative(out);
     }
     let count = |key: &str| status.at(key).int().unwrap_or(0);
@@ -146,6 +166,25 @@ fn replica_counts(object: &Value, out: &mut Errors) {
     if count("availableReplicas") > count("readyReplicas") {
         out.push(status.at("availableReplicas").invalid("cannot be greater than readyReplicas"));
     }
+}
+
+/// A count of collisions only grows: names are made of it.
+fn collisions_grow(object: &Value, old: &Value, out: &mut Errors) {
+    const COUNT: [&str; 2] = ["status", "collisionCount"];
+    let count = |object: &Value| object.at(&COUNT).and_then(Value::as_i64).unwrap_or(0);
+    if count(object) < count(old) {
+        let path = Path::new("status").child("collisionCount");
+        out.push(Error::invalid(&path, count(object), "cannot be decremented"));
+    }
+}
+
+/// A DaemonSet keeps its selector.
+pub(in crate::kinds) fn daemon_set_update(object: &Value, old: &Value, sub: &str) -> Errors {
+    let mut out = selector_update(object, old, sub);
+    if !sub.is_empty() {
+        collisions_grow(object, old, &mut out);
+    }
+    out
 }
 
 /// A ReplicaSet.
@@ -251,7 +290,10 @@ pub(in crate::kinds) fn stateful_set(object: &Value) -> Errors {
         out.push(Error::invalid(&Path::new("spec").child("ordinals.start"), start, why));
     }
     spec.at("serviceName").check(names::dns1123_label, &mut out);
-    with_claims(object, |object| {
+    for claim in spec.at("volumeClaimTemplates").items() {
+        claim_spec(&claim.at("spec"), &mut out);
+    }
+    as_made(object, |object| {
         let root = Spot::root(object);
         let spec = root.at("spec");
         selects_its_pods(&spec, "statefulset", &mut out);
@@ -260,20 +302,28 @@ pub(in crate::kinds) fn stateful_set(object: &Value) -> Errors {
     out
 }
 
-/// Volumes that come from claim templates need not be in the pod template: they are for as long as it is checked.
-fn with_claims(object: &Value, check: impl FnOnce(&Value)) {
+/// The pod template as the controller makes pods of it: with volumes for the claim templates, and without a host name
+/// and subdomain, for which it has its own.
+fn as_made(object: &Value, check: impl FnOnce(&Value)) {
+    const POD: [&str; 3] = ["spec", "template", "spec"];
     let claims = object.list_at(&["spec", "volumeClaimTemplates"]);
-    if claims.is_empty() {
+    let named =
+        ["hostname", "subdomain"].iter().any(|key| !object.at(&POD).unwrap_or(&Value::Null).str_at(&[key]).is_empty());
+    if claims.is_empty() && !named {
         return check(object);
     }
     let mut object = object.clone();
-    let mut volumes = object.list_at(&["spec", "template", "spec", "volumes"]).to_vec();
-    for claim in claims {
-        let name = claim.str_at(&["metadata", "name"]);
-        volumes.retain(|volume| volume.str_at(&["name"]) != name);
-        volumes.push(knarr_api::value!({ "name": name, "persistentVolumeClaim": { "claimName": name } }));
+    if let Some(pod) = object.at_mut(&POD) {
+        pod.remove(&["hostname"]);
+        pod.remove(&["subdomain"]);
+        let mut volumes = pod.list_at(&["volumes"]).to_vec();
+        for claim in claims {
+            let name = claim.str_at(&["metadata", "name"]);
+            volumes.retain(|volume| volume.str_at(&["name"]) != name);
+            volumes.push(knarr_api::value!({ "name": name, "persistentVolumeClaim": { "claimName": name } }));
+        }
+        pod.set(&["volumes"], volumes);
     }
-    object.set(&["spec", "template", "spec", "volumes"], volumes);
     check(&object);
 }
 
@@ -282,6 +332,14 @@ pub(in crate::kinds) fn stateful_set_update(object: &Value, old: &Value, sub: &s
     let mut out = Errors::new();
     if !sub.is_empty() {
         replica_counts(object, &mut out);
+        let root = Spot::root(object);
+        let status = root.at("status");
+        for key in ["currentReplicas", "updatedReplicas"] {
+            if status.at(key).int().unwrap_or(0) > status.at("replicas").int().unwrap_or(0) {
+                out.push(status.at(key).invalid("cannot be greater than status.replicas"));
+            }
+        }
+        collisions_grow(object, old, &mut out);
         return out;
     }
     let mut munged = object.clone();

@@ -316,3 +316,80 @@ fn what_stays() {
         "#]],
     );
 }
+
+#[test]
+fn statuses_of_sets() {
+    let base = |more: &str| {
+        format!(
+            "{{metadata: {{name: w}}, spec: {{selector: {{matchLabels: {{a: b}}}}, template: {{metadata: {{labels: {{a: b}}}}, \
+             spec: {{containers: [{{name: c, image: i}}]}}}}}}, status: {{{more}}}}}"
+        )
+    };
+    check(
+        ("apps", "statefulsets"),
+        &base("replicas: 2, collisionCount: 2"),
+        "status",
+        &[
+            (&["status"], "currentReplicas: 3, updatedReplicas: 3"),
+            (&["status"], "readyReplicas: 1, availableReplicas: 2"),
+            (&["status"], "collisionCount: 1, currentReplicas: -1"),
+        ],
+        expect![[r#"
+            currentReplicas: 3, updatedReplicas: 3
+                status.currentReplicas: Invalid value: 3: cannot be greater than status.replicas
+                status.updatedReplicas: Invalid value: 3: cannot be greater than status.replicas
+            readyReplicas: 1, availableReplicas: 2
+                status.availableReplicas: Invalid value: 2: cannot be greater than readyReplicas
+            collisionCount: 1, currentReplicas: -1
+                status.currentReplicas: Invalid value: -1: must be greater than or equal to 0
+                status.collisionCount: Invalid value: 1: cannot be decremented
+        "#]],
+    );
+    check(
+        ("apps", "daemonsets"),
+        &base("collisionCount: 2"),
+        "status",
+        &[(&["status"], "numberReady: -1"), (&["status"], "collisionCount: null"), (&["status"], "collisionCount: 3")],
+        expect![[r#"
+            numberReady: -1
+                status.numberReady: Invalid value: -1: must be greater than or equal to 0
+            collisionCount: null
+                status.collisionCount: Invalid value: 0: cannot be decremented
+            collisionCount: 3
+        "#]],
+    );
+    check(
+        ("autoscaling", "horizontalpodautoscalers"),
+        "{metadata: {name: h}, spec: {maxReplicas: 3, scaleTargetRef: {kind: Deployment, name: d, apiVersion: apps/v1}}}",
+        "status",
+        &[(&[], "status: {currentReplicas: -1, desiredReplicas: -1}")],
+        expect![[r#"
+            status: {currentReplicas: -1, desiredReplicas: -1}
+                status.currentReplicas: Invalid value: -1: must be greater than or equal to 0
+                status.desiredReplicas: Invalid value: -1: must be greater than or equal to 0
+        "#]],
+    );
+}
+
+#[test]
+fn revisions() {
+    check(
+        ("apps", "controllerrevisions"),
+        "{metadata: {name: r}, revision: 1, data: {a: b}}",
+        "",
+        &[(&[], "revision: 2"), (&[], "revision: -1"), (&[], "data: {a: c}"), (&[], "data: null"), (&[], "data: [a]")],
+        expect![[r#"
+            revision: 2
+            revision: -1
+                revision: Invalid value: -1: must be greater than or equal to 0
+            data: {a: c}
+                data: Invalid value: {"a":"c"}: field is immutable
+            data: null
+                data: Required value: data is mandatory
+                data: Invalid value: null: field is immutable
+            data: [a]
+                data: Required value: data must be a valid JSON object
+                data: Invalid value: ["a"]: field is immutable
+        "#]],
+    );
+}
