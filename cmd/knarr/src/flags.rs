@@ -95,7 +95,12 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("service-node-port-range", Value, "30000-32767", "NodePorts"),
     flag("cluster-dns", Value, "10.43.0.10", "address of the cluster DNS Service"),
     flag("cluster-domain", Value, "cluster.local", "DNS domain of the cluster"),
-    flag("disable", List, "", "leave out: dns (coredns), ingress (traefik), metrics-server, proxy, scheduler, controllers"),
+    flag(
+        "disable",
+        List,
+        "",
+        "leave out: dns (coredns), ingress (traefik), metrics-server, proxy, scheduler, controllers",
+    ),
     flag("node-name", Value, "", "name of this node (default: the host's)").env("NODE_NAME"),
     flag("node-label", List, "", "labels set when the node registers first"),
     flag("node-taint", List, "", "taints set when the node registers first"),

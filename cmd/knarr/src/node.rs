@@ -18,7 +18,10 @@ use crate::{agent::Door, component, config::Config, exit::Fatal, listeners::List
 pub(crate) fn listen(config: &Config, listeners: &Listeners) -> Result<TcpListener, Fatal> {
     let at = SocketAddr::new(config.api.listen.ip(), config.node.port);
     listeners.listen("kubelet", at).map_err(|e| {
-        Fatal::in_use(format!("the kubelet cannot listen on {at}: {e}"), "stop what uses it or set --kubelet-arg port=…")
+        Fatal::in_use(
+            format!("the kubelet cannot listen on {at}: {e}"),
+            "stop what uses it or set --kubelet-arg port=…",
+        )
     })
 }
 

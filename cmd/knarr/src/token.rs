@@ -115,7 +115,9 @@ fn split(args: impl Iterator<Item = OsString>) -> Result<(Ask, Vec<OsString>), F
         };
         let mut value = || match &inline {
             Some(value) => Ok(value.clone()),
-            None => args.next().and_then(|v| v.into_string().ok()).ok_or_else(|| usage(format!("--{name} needs a value"))),
+            None => {
+                args.next().and_then(|v| v.into_string().ok()).ok_or_else(|| usage(format!("--{name} needs a value")))
+            }
         };
         if let Some(place) = own {
             *place = Some(value()?);
@@ -363,9 +365,16 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, want) in
-            [("24h", Some(86400)), ("1h30m", Some(5400)), ("45s", Some(45)), ("0", Some(0)), ("", None), ("5", None), ("h", None), ("1d", None)]
-        {
+        for (text, want) in [
+            ("24h", Some(86400)),
+            ("1h30m", Some(5400)),
+            ("45s", Some(45)),
+            ("0", Some(0)),
+            ("", None),
+            ("5", None),
+            ("h", None),
+            ("1d", None),
+        ] {
             assert_eq!(duration(text).map(|d| d.as_secs()), want, "{text}");
         }
     }

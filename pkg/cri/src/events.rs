@@ -27,6 +27,8 @@ use crate::{NAMESPACE, unix_channel};
 pub enum Event {
     /// A subscription began: list now.
     Resync,
+    /// Images came, changed or went.
+    Images,
     /// Something happened to a container or a sandbox.
     Container {
         /// The id of the container or sandbox.
@@ -54,6 +56,8 @@ pub enum Kind {
 
 /// Waiting events. When the reader is that far behind, events are dropped and it is told to list again.
 const QUEUE: usize = 1024;
+/// What tells of images.
+const IMAGES: [&str; 3] = ["/images/create", "/images/update", "/images/delete"];
 /// The topic of our marker; nobody else knows it.
 const MARKER: &str = "/knarr/subscribed";
 
@@ -117,8 +121,9 @@ async fn one_subscription(channel: Channel, out: &mut Out, backoff: &mut Backoff
 }
 
 fn filters() -> SubscribeRequest {
-    let topics = ["/tasks/start", "/tasks/exit", "/tasks/oom", "/tasks/delete", MARKER];
-    SubscribeRequest { filters: topics.iter().map(|t| format!("namespace=={NAMESPACE},topic==\"{t}\"")).collect() }
+    let tasks = ["/tasks/start", "/tasks/exit", "/tasks/oom", "/tasks/delete"];
+    let topics = tasks.iter().chain(&IMAGES).chain([&MARKER]);
+    SubscribeRequest { filters: topics.map(|t| format!("namespace=={NAMESPACE},topic==\"{t}\"")).collect() }
 }
 
 async fn publish_marker(channel: Channel) -> Result<(), Status> {
@@ -132,6 +137,7 @@ async fn publish_marker(channel: Channel) -> Result<(), Status> {
 fn parse(envelope: &Envelope) -> Option<Event> {
     let body = envelope.event.as_ref()?.value.as_slice();
     let (id, kind) = match envelope.topic.as_str() {
+        topic if IMAGES.contains(&topic) => return Some(Event::Images),
         "/tasks/start" => (TaskStart::decode(body).ok()?.container_id, Kind::Started),
         "/tasks/oom" => (TaskOom::decode(body).ok()?.container_id, Kind::OutOfMemory),
         "/tasks/exit" => {
@@ -192,7 +198,8 @@ mod tests {
             Some(Event::Container { id: "c".into(), kind: Kind::Exited { code: 3 } })
         );
         assert_eq!(parse(&envelope("/tasks/exit", &exit("exec-1"))), None);
-        assert_eq!(parse(&Envelope { topic: MARKER.into(), ..Default::default() }), None);
+        assert_eq!(parse(&envelope(MARKER, &exit("c"))), None);
+        assert_eq!(parse(&envelope("/images/create", &exit("c"))), Some(Event::Images));
     }
 
     #[test]

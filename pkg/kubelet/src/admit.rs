@@ -53,7 +53,11 @@ fn refusal(name: &str, asked: i64, used: i64, capacity: i64) -> Refusal {
 }
 
 /// What the pod asks for: containers and sidecars together, or the largest init container with the sidecars before it.
-pub(crate) fn request(p: &Pod, name: &str, read: fn(&k8s_openapi::apimachinery::pkg::api::resource::Quantity) -> i64) -> i64 {
+pub(crate) fn request(
+    p: &Pod,
+    name: &str,
+    read: fn(&k8s_openapi::apimachinery::pkg::api::resource::Quantity) -> i64,
+) -> i64 {
     let (mut side, mut peak) = (0i64, 0i64);
     for part in pod::parts(p) {
         let requests = part.spec.resources.as_ref().and_then(|r| r.requests.as_ref());

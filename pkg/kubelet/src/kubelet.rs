@@ -127,6 +127,7 @@ impl Kubelet {
             prober: Arc::new(prober),
             ids: Default::default(),
             runtime_found: Notify::new(),
+            images_changed: Arc::default(),
             pulls: Semaphore::new(config.parallel_pulls.into()),
             conditions: conditions.subscribe(),
             image_place: Default::default(),
@@ -168,6 +169,7 @@ impl Kubelet {
             recorder: shared.recorder.clone(),
             registered: registered.clone(),
             lost: lost.clone(),
+            images: shared.images_changed.clone(),
             conditions: shared.conditions.clone(),
         };
         tasks.spawn("kubelet-node", |stop| keeper.run(stop));

@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) ids: Mutex<HashMap<String, String>>,
     /// The runtime was found again (or for the first time): what it forgot is to be cleared up.
     pub(crate) runtime_found: Notify,
+    /// Images came or went: the Node says which there are.
+    pub(crate) images_changed: Arc<Notify>,
     /// Places for pulls.
     pub(crate) pulls: Semaphore,
     /// What the node is short of.

@@ -93,7 +93,14 @@ mod tests {
         let token = BootstrapToken::generate().unwrap();
         assert_eq!(BootstrapToken::parse(&token.to_string()), Some(token.clone()));
         assert_eq!(format!("{token:?}"), format!("BootstrapToken({})", token.id));
-        for bad in ["", "abcdef", "abcdef.0123", "ABCDEF.0123456789abcdef", "abcdef.0123456789abcdef.x", "abcde.0123456789abcdefg"] {
+        for bad in [
+            "",
+            "abcdef",
+            "abcdef.0123",
+            "ABCDEF.0123456789abcdef",
+            "abcdef.0123456789abcdef.x",
+            "abcde.0123456789abcdefg",
+        ] {
             assert_eq!(BootstrapToken::parse(bad), None, "{bad}");
         }
     }

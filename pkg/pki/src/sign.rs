@@ -100,7 +100,10 @@ fn extensions(request: &CertificateRequest, terms: &Terms, key_id: Option<Vec<u8
                 purposes.push(*purpose);
             }
         } else {
-            return Err(PkiError::Read { what: "usages".to_owned(), why: format!("unrecognized usage value {usage:?}") });
+            return Err(PkiError::Read {
+                what: "usages".to_owned(),
+                why: format!("unrecognized usage value {usage:?}"),
+            });
         }
     }
     let critical = der::element(0x01, &[0xff]);
@@ -213,7 +216,10 @@ mod tests {
         let request = CertificateRequest::parse(made.pem.as_bytes()).unwrap();
         let cert = ca.sign(&request, &terms(&["server auth"])).unwrap();
         let (end, names) = expiry(&cert).unwrap();
-        assert_eq!((end.to_string().as_str(), names), ("2026-03-01T22:00:00Z", vec!["a.example".into(), "10.0.0.1".into()]));
+        assert_eq!(
+            (end.to_string().as_str(), names),
+            ("2026-03-01T22:00:00Z", vec!["a.example".into(), "10.0.0.1".into()])
+        );
         assert!(ca.signed(&cert));
     }
 }

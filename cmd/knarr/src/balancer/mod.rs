@@ -89,11 +89,15 @@ impl Balancer {
     async fn pass(self, mut client: TcpStream) {
         let order = self.0.lock().order(Instant::now());
         for place in order {
-            match tokio::time::timeout(CONNECT, dial(&place)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            match tokio::time::timeout(CONNECT, dial(&place))
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            {
                 Ok(mut server) => {
                     self.0.lock().worked(&place);
                     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-                    let _ = tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, 16 << 10, 16 << 10).await;
+                    let _ =
+                        tokio::io::copy_bidirectional_with_sizes(&mut client, &mut server, 16 << 10, 16 << 10).await;
                     return;
                 }
                 Err(e) => {

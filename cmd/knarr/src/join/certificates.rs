@@ -7,7 +7,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use futures_util::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use knarr_api::{Object, Reason, Status, Value, value};
-use knarr_client::{Api, ApiExt as _, Event, Request, Verb, remote::tls, resources::CERTIFICATE_SIGNING_REQUESTS as REQUESTS};
+use knarr_client::{
+    Api, ApiExt as _, Event, Request, Verb, remote::tls, resources::CERTIFICATE_SIGNING_REQUESTS as REQUESTS,
+};
 use knarr_daemon::{Backoff, Stop};
 use knarr_pki::{Identity, Leaf, NewRequest, Vault, expiry};
 use rustls::{ClientConfig, ServerConfig};
@@ -245,7 +247,10 @@ mod tests {
         };
         assert_eq!(of(serde_json::json!({})), None);
         assert_eq!(of(serde_json::json!({ "conditions": [{ "type": "Approved" }] })), None);
-        assert_eq!(of(serde_json::json!({ "certificate": "eA==", "conditions": [{ "type": "Approved" }] })), Some(Ok("x".into())));
+        assert_eq!(
+            of(serde_json::json!({ "certificate": "eA==", "conditions": [{ "type": "Approved" }] })),
+            Some(Ok("x".into()))
+        );
         assert_eq!(of(serde_json::json!({ "conditions": [{ "type": "Denied", "message": "no" }] })), Some(Err(403)));
     }
 }

@@ -68,7 +68,8 @@ pub(super) async fn trust(dir: &Path, join: &Join, target: &Target, stop: &Stop)
             let _ = std::fs::remove_file(dir.join(format!("{name}.{end}")));
         }
     }
-    tls::config(&ca, None).map_err(|e| Fatal::refused(format!("the CA of {server} cannot be used: {e}"), "mend the server"))?;
+    tls::config(&ca, None)
+        .map_err(|e| Fatal::refused(format!("the CA of {server} cannot be used: {e}"), "mend the server"))?;
     credentials::write(&path, &ca, 0o644).context("keep the cluster's CA")?;
     Ok(ca)
 }
@@ -104,9 +105,8 @@ impl First<'_> {
         stop: &Stop,
     ) -> Result<(Identity, Cluster), Fatal> {
         let remote = Remote::new(target.clone(), believing(ca)?, AGENT, stop);
-        let remote = remote
-            .with_token(&self.join.token.secret)
-            .map_err(|e| Fatal::refused(e.to_string(), "correct --token"))?;
+        let remote =
+            remote.with_token(&self.join.token.secret).map_err(|e| Fatal::refused(e.to_string(), "correct --token"))?;
         let cluster = until_there("joining", stop, async || cluster(&remote).await).await;
         let cluster = cluster.map_err(|e| self.refused(&e))?;
         let leaf = Leaf::client(&format!("system:node:{}", self.node), &["system:nodes"]);
@@ -190,7 +190,8 @@ async fn cluster(remote: &Remote) -> Result<Cluster, Status> {
     if code != 200 {
         return Err(Status::from_response(code, &body));
     }
-    serde_json::from_slice(&body).map_err(|e| Status::internal(format!("the cluster's settings are not understood: {e}")))
+    serde_json::from_slice(&body)
+        .map_err(|e| Status::internal(format!("the cluster's settings are not understood: {e}")))
 }
 
 /// The password that says that this is the same machine: kept through `uninstall` of nothing but this directory.

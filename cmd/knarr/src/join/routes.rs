@@ -15,7 +15,10 @@ use knarr_apiserver::{
     authn::TokenTable,
     reply::{self, Body, Reply},
 };
-use knarr_client::{Api, ApiExt as _, resources::{NODES, SECRETS}};
+use knarr_client::{
+    Api, ApiExt as _,
+    resources::{NODES, SECRETS},
+};
 use knarr_controllers::certificates::claim;
 use knarr_pki::BootstrapToken;
 use serde::{Deserialize, Serialize};

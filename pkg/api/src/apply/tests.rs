@@ -254,7 +254,7 @@ fn a_null_key_is_the_default() {
         .apply("one", &containers(r#"[{"name":"a","ports":[{"containerPort":80,"protocol":"TCP"}]}]"#))
         .apply("one", &config)
         .is(expect![[r#"
-            {"metadata":{},"spec":{"template":{"spec":{"containers":[{"name":"a","ports":[{"containerPort":80,"protocol":null}]}]}}}}
+            {"metadata":{},"spec":{"template":{"spec":{"containers":[{"name":"a","ports":[{"containerPort":80}]}]}}}}
             02 Apply one v1 {"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"a\"}":{".":{},"f:name":{},"f:ports":{"k:{\"containerPort\":80,\"protocol\":\"TCP\"}":{".":{},"f:containerPort":{},"f:protocol":{}}}}}}}}}
         "#]]);
 }

@@ -104,7 +104,11 @@ pub(super) fn event(line: &Bytes) -> Result<Event, Status> {
             let mark: Bookmark = serde_json::from_str(wire.object.get()).map_err(|e| strange("bookmark", e))?;
             Ok(Event::Bookmark {
                 revision: mark.metadata.resource_version.parse().map_err(|e| strange("bookmark", e))?,
-                initial_events_end: mark.metadata.annotations.get("k8s.io/initial-events-end").is_some_and(|v| v == "true"),
+                initial_events_end: mark
+                    .metadata
+                    .annotations
+                    .get("k8s.io/initial-events-end")
+                    .is_some_and(|v| v == "true"),
             })
         }
         "ERROR" => Err(Status::from_response(500, wire.object.get().as_bytes())),
@@ -127,7 +131,13 @@ mod tests {
         assert!(matches!(of(mark).unwrap(), Event::Bookmark { revision: 9, initial_events_end: true }));
         let gone = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","message":"too old","code":410}}"#;
         assert!(of(gone).unwrap_err().is(Reason::Expired));
-        for bad in ["", "{", r#"{"type":"X","object":{}}"#, r#"{"type":"ADDED","object":3}"#, r#"{"type":"BOOKMARK","object":{}}"#] {
+        for bad in [
+            "",
+            "{",
+            r#"{"type":"X","object":{}}"#,
+            r#"{"type":"ADDED","object":3}"#,
+            r#"{"type":"BOOKMARK","object":{}}"#,
+        ] {
             assert!(of(bad).is_err(), "{bad}");
         }
     }

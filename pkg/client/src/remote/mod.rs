@@ -179,7 +179,8 @@ impl Api for Remote {
         if !code.is_success() {
             return Err(Status::from_response(code.as_u16(), &whole(response.into_body()).await?));
         }
-        let watching = Watching { body: response.into_body(), lines: Lines::new(EVENT), ready: VecDeque::new(), _lease: lease };
+        let watching =
+            Watching { body: response.into_body(), lines: Lines::new(EVENT), ready: VecDeque::new(), _lease: lease };
         Ok(Box::pin(stream::unfold(Some(watching), next)))
     }
 }

@@ -91,7 +91,8 @@ impl Pool {
                 Connected::Shared(lease, reused) => {
                     let Connection::Shared { sender, .. } = &*lease else { continue };
                     let mut sender = sender.clone();
-                    let request = head(http::Request::builder().method(&call.method).uri(format!("https://{host}{}", call.uri)));
+                    let request =
+                        head(http::Request::builder().method(&call.method).uri(format!("https://{host}{}", call.uri)));
                     let request = request.body(body()).map_err(|e| Status::bad_request(e.to_string()))?;
                     let sent = match sender.ready().await {
                         Ok(()) => sender.send_request(request).await,
@@ -100,8 +101,12 @@ impl Pool {
                     (reused, sent.map(|response| (response, lease.clone())))
                 }
                 Connected::Single(mut sender) => {
-                    let request = head(http::Request::builder().method(&call.method).uri(&call.uri).header("host", host));
-                    let request = request.header("connection", "close").body(body()).map_err(|e| Status::bad_request(e.to_string()))?;
+                    let request =
+                        head(http::Request::builder().method(&call.method).uri(&call.uri).header("host", host));
+                    let request = request
+                        .header("connection", "close")
+                        .body(body())
+                        .map_err(|e| Status::bad_request(e.to_string()))?;
                     (false, sender.send_request(request).await.map(|response| (response, Arc::new(Connection::Single))))
                 }
             };

@@ -2,11 +2,7 @@
 //!
 //! Configuration version 2 is read by 1.6, 1.7 and (translated by itself) 2.x, so there is one text for all.
 
-use std::{
-    ffi::OsString,
-    fmt::Write as _,
-    path::PathBuf,
-};
+use std::{ffi::OsString, fmt::Write as _, path::PathBuf};
 
 use crate::toml::{quote, quote_path};
 

@@ -44,6 +44,8 @@ pub(crate) struct NodeKeeper {
     pub(crate) registered: Arc<Notify>,
     /// Told when the Node is not there any more.
     pub(crate) lost: Arc<Notify>,
+    /// Told when images came or went.
+    pub(crate) images: Arc<Notify>,
     /// What the node is short of.
     pub(crate) conditions: watch::Receiver<Conditions>,
 }
@@ -111,6 +113,7 @@ impl NodeKeeper {
             tokio::select! {
                 () = tokio::time::sleep(period) => {}
                 () = self.lost.notified() => missing = true,
+                () = self.images.notified() => {}
                 // When nobody tells any more, this task is about to end too.
                 Ok(()) = self.conditions.changed() => {}
                 () = stop.cancelled() => return Ok(()),

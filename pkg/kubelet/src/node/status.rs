@@ -252,7 +252,8 @@ mod tests {
         let config = Config::new("n", [10, 0, 0, 1].into());
         let host = Host { cpus: 2, memory: 1 << 30, memory_available: 1 << 29, max_threads: 100, ..Host::default() };
         let at = |s| Timestamp::from_second(s).unwrap();
-        let first = status(&config, &host, &[Condition::Pid].into(), &health(true), None, &[], &NodeStatus::default(), at(10));
+        let first =
+            status(&config, &host, &[Condition::Pid].into(), &health(true), None, &[], &NodeStatus::default(), at(10));
         let second = status(&config, &host, &[Condition::Pid].into(), &health(false), None, &[], &first, at(20));
         let time = |s: &NodeStatus, kind: &str| {
             let c = s.conditions.iter().flatten().find(|c| c.type_ == kind).unwrap();

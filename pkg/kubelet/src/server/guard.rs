@@ -99,7 +99,8 @@ impl Guard {
             user: Caller,
         }
         let body = value!({ "spec": { "token": token } });
-        let answer = self.api.create(&TOKEN_REVIEWS, "", body).await.and_then(status::<Answer>).map_err(|e| asking(&e))?;
+        let answer =
+            self.api.create(&TOKEN_REVIEWS, "", body).await.and_then(status::<Answer>).map_err(|e| asking(&e))?;
         if !answer.authenticated {
             return Err(unauthorized());
         }
@@ -230,7 +231,8 @@ mod tests {
     async fn callers_are_asked_who_they_are_and_may_what_they_may() {
         let reviewer = Arc::new(Reviewer::default());
         let guard = Guard::new(reviewer.clone(), "n");
-        let master = Caller { name: "kube-apiserver-kubelet-client".into(), groups: vec![MASTERS.into()], ..Caller::default() };
+        let master =
+            Caller { name: "kube-apiserver-kubelet-client".into(), groups: vec![MASTERS.into()], ..Caller::default() };
         let other = Caller { name: "system:node:other".into(), ..Caller::default() };
         for (certificate, token, path, code) in [
             (Some(&master), None, "/exec/a/b/c", 0),
@@ -251,7 +253,13 @@ mod tests {
 
     #[test]
     fn paths_are_parts_of_the_node() {
-        for (path, part) in [("/metrics/cadvisor", "metrics"), ("/stats/summary", "stats"), ("/pods", "pods"), ("/metricsx", "proxy"), ("/", "proxy")] {
+        for (path, part) in [
+            ("/metrics/cadvisor", "metrics"),
+            ("/stats/summary", "stats"),
+            ("/pods", "pods"),
+            ("/metricsx", "proxy"),
+            ("/", "proxy"),
+        ] {
             assert_eq!(subresources(path)[0], part, "{path}");
         }
     }

@@ -31,11 +31,10 @@ fn ephemeral(cx: &Cx) -> Result<()> {
     })?;
     has(&k.ok("logs web -c looker")?, &["sleep 4242", "seen"])?;
     has(&k.ok("describe pod web")?, &["Ephemeral Containers:", "looker"])?;
-    // Interactively.
-    let said = k.feed(
-        &format!("debug web {IMAGE} -c talker --profile general -i -- sh"),
-        "sleep 1\necho from-$((40+2))\nexit\n",
-    )?;
+    // Attached to while it runs.
+    let script = "sleep 4; echo from-$((40+2)); sleep 1";
+    k.ok(&format!("debug web {IMAGE} -c talker --profile general -- sh -c '{script}'"))?;
+    let said = until(secs(30), "to be attached", || k.ok("attach web -c talker"))?;
     has(&said, &["from-42"])?;
     let after = k.json("get pod web")?;
     let id = "/status/containerStatuses/0/containerID";

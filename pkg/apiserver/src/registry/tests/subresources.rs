@@ -86,9 +86,12 @@ async fn eviction_asks_the_budget() {
     let lab = Lab::new().await;
     let pod = POD.replace(r#""name":"p""#, r#""name":"p","labels":{"a":"b"}"#);
     lab.ask(&format!("POST {PODS}"), &pod).await.unwrap();
-    lab.ask(&format!("MERGE {PODS}/p/status"), r#"{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}"#)
-        .await
-        .unwrap();
+    lab.ask(
+        &format!("MERGE {PODS}/p/status"),
+        r#"{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}"#,
+    )
+    .await
+    .unwrap();
     let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
     let budget = r#"{"metadata":{"name":"b"},"spec":{"minAvailable":1,"selector":{"matchLabels":{"a":"b"}}}}"#;
     lab.ask(&format!("POST {budgets}"), budget).await.unwrap();
