@@ -151,7 +151,7 @@ async fn suite(api: Arc<dyn Api>) -> String {
             ("page", maps(Verb::List).options(|o| o.limit = 1)),
             ("bad selector", maps(Verb::List).options(|o| o.label_selector = "l in".into())),
             (
-                "expired",
+                "at a revision",
                 maps(Verb::List).options(|o| {
                     o.resource_version = "1".into();
                     o.resource_version_match = "Exact".into();
