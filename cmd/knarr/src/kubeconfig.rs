@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
+use knarr_pki::kubeconfig_of_files;
 
 use crate::{config::Config, credentials};
 
@@ -10,29 +11,7 @@ use crate::{config::Config, credentials};
 pub(crate) fn write(config: &Config, server: SocketAddr) -> anyhow::Result<()> {
     let dir = config.paths.data.join("agent");
     let file = |name: &str| dir.join(name).display().to_string();
-    let text = format!(
-        "apiVersion: v1
-clusters:
-- cluster:
-    certificate-authority: {}
-    server: https://{server}
-  name: default
-contexts:
-- context:
-    cluster: default
-    user: default
-  name: default
-current-context: default
-kind: Config
-users:
-- name: default
-  user:
-    client-certificate: {}
-    client-key: {}
-",
-        file("server-ca.crt"),
-        file("client-kubelet.crt"),
-        file("client-kubelet.key"),
-    );
+    let [ca, cert, key] = ["server-ca.crt", "client-kubelet.crt", "client-kubelet.key"].map(file);
+    let text = kubeconfig_of_files(&format!("https://{server}"), &ca, &cert, &key);
     credentials::write(&dir.join("kubelet.kubeconfig"), &text, 0o600).context("write the node's kubeconfig")
 }

@@ -4,17 +4,27 @@ use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 
 use crate::Identity;
 
-/// A kubeconfig with an embedded client certificate; cluster, user and context are all called `default`, and the
-/// server stands on a line of its own, because scripts rewrite both with sed.
+/// A kubeconfig with an embedded client certificate.
 pub fn kubeconfig(server: &str, ca_pem: &str, client: &Identity) -> String {
-    let ca = BASE64.encode(ca_pem);
-    let cert = BASE64.encode(&client.cert);
-    let key = BASE64.encode(&client.key);
+    let [ca, cert, key] = [ca_pem, &client.cert, &client.key].map(|pem| BASE64.encode(pem));
+    text(server, ("certificate-authority-data", &ca), ("client-certificate-data", &cert), ("client-key-data", &key))
+}
+
+/// A kubeconfig that names files: for certificates that are renewed.
+pub fn kubeconfig_of_files(server: &str, ca: &str, cert: &str, key: &str) -> String {
+    text(server, ("certificate-authority", ca), ("client-certificate", cert), ("client-key", key))
+}
+
+/// Cluster, user and context are all called `default`, and the server stands on a line of its own, because scripts rewrite
+/// both with sed.
+fn text(server: &str, ca: (&str, &str), cert: (&str, &str), key: (&str, &str)) -> String {
+    let line = |(name, value): (&str, &str)| format!("{name}: {value}");
+    let [ca, cert, key] = [ca, cert, key].map(line);
     format!(
         "apiVersion: v1
 clusters:
 - cluster:
-    certificate-authority-data: {ca}
+    {ca}
     server: {server}
   name: default
 contexts:
@@ -27,8 +37,8 @@ kind: Config
 users:
 - name: default
   user:
-    client-certificate-data: {cert}
-    client-key-data: {key}
+    {cert}
+    {key}
 "
     )
 }

@@ -15,7 +15,7 @@ mod vault;
 
 pub use bootstrap::BootstrapToken;
 pub use ca::{Ca, Identity, Leaf, Usage, expiry, subject, subject_of, validity};
-pub use kubeconfig::kubeconfig;
+pub use kubeconfig::{kubeconfig, kubeconfig_of_files};
 pub use request::{CertificateRequest, NewRequest};
 pub use sign::Terms;
 pub use token::{JoinToken, ca_hash, random_secret};

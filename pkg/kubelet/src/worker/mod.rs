@@ -8,6 +8,7 @@
 
 mod auth;
 mod ending;
+mod handle;
 mod hooks;
 mod image;
 mod job;
@@ -20,10 +21,7 @@ use std::{
     future::Future,
     ops::ControlFlow,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -33,132 +31,23 @@ use knarr_client::events::Type;
 use knarr_cri::CriError;
 use knarr_daemon::{Backoff, Stop};
 use parking_lot::Mutex;
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use crate::{
     pod::{self, Kind},
-    probes::{ProbeKind, Target, Verdict},
+    probes::{ProbeKind, Target},
     shared::Shared,
     status::status,
-    sync::{Action, Ended, Failure, Health, Memory, Observed, Plan, State, deadline, plan},
+    sync::{Action, Ended, Health, Memory, Observed, Plan, State, deadline, plan},
 };
+pub(crate) use handle::Handle;
+
 use ending::Ending;
 use job::{Job, JobError};
 use observe::Observer;
 
 /// A look at everything although nothing was told: repairs what was missed.
 const SLOW: Duration = Duration::from_secs(75);
-
-/// How others reach a worker.
-pub(crate) struct Handle {
-    pod: watch::Sender<Arc<Pod>>,
-    wake: Notify,
-    memory: Mutex<Memory>,
-    /// Containers the runtime said have ended, until its state says so too.
-    exited: Mutex<BTreeSet<String>>,
-    /// Something that volumes or environments are made of changed.
-    sources_changed: AtomicBool,
-    seen: watch::Sender<Arc<Observed>>,
-}
-
-impl Handle {
-    pub(crate) fn new(pod: Arc<Pod>) -> Arc<Self> {
-        Arc::new(Self {
-            pod: watch::Sender::new(pod),
-            wake: Notify::new(),
-            memory: Mutex::default(),
-            exited: Mutex::default(),
-            sources_changed: AtomicBool::new(false),
-            seen: watch::Sender::default(),
-        })
-    }
-
-    /// The pod as last read.
-    pub(crate) fn pod(&self) -> Arc<Pod> {
-        self.pod.borrow().clone()
-    }
-
-    /// What the runtime had at the last look.
-    pub(crate) fn seen(&self) -> Arc<Observed> {
-        self.seen.borrow().clone()
-    }
-
-    /// What the runtime has, look by look, until the pod is forgotten.
-    pub(crate) fn sights(&self) -> watch::Receiver<Arc<Observed>> {
-        self.seen.subscribe()
-    }
-
-    /// The pod changed.
-    pub(crate) fn update(&self, pod: Arc<Pod>) {
-        let old = self.pod.send_replace(pod.clone());
-        let meta = |p: &Pod| (p.metadata.labels.clone(), p.metadata.annotations.clone());
-        if meta(&old) != meta(&pod) {
-            self.sources_changed.store(true, Ordering::Relaxed);
-        }
-        self.wake.notify_one();
-    }
-
-    /// The pod is gone from the API.
-    pub(crate) fn removed(&self) {
-        self.memory.lock().removed = true;
-        self.wake.notify_one();
-    }
-
-    /// The pod may not run here.
-    pub(crate) fn refuse(&self, reason: &str, message: &str) {
-        self.memory.lock().ended = Some(Ended { reason: reason.to_owned(), message: message.to_owned() });
-        self.wake.notify_one();
-    }
-
-    /// The pod has to go, within so many seconds: to make room (`disrupted`), or because it took more than it may.
-    pub(crate) fn evict(&self, message: &str, grace: i64, disrupted: bool) {
-        {
-            let mut memory = self.memory.lock();
-            memory.given = Some(grace);
-            memory.disrupted = disrupted;
-        }
-        self.refuse("Evicted", message);
-    }
-
-    /// Whether the node has ended the pod.
-    pub(crate) fn is_ended(&self) -> bool {
-        self.memory.lock().ended.is_some()
-    }
-
-    /// A container's process ended.
-    pub(crate) fn exited(&self, container: &str) {
-        self.exited.lock().insert(container.to_owned());
-        self.wake.notify_one();
-    }
-
-    /// A ConfigMap or Secret the pod refers to changed.
-    pub(crate) fn sources_changed(&self) {
-        self.sources_changed.store(true, Ordering::Relaxed);
-        self.wake.notify_one();
-    }
-
-    /// Look again.
-    pub(crate) fn wake(&self) {
-        self.wake.notify_one();
-    }
-
-    /// A probe has something to say.
-    pub(crate) fn verdict(&self, v: &Verdict) {
-        let Some(ok) = v.ok else { return };
-        if let Some(health) = self.memory.lock().health.get_mut(&v.id) {
-            match (v.kind, ok) {
-                (ProbeKind::Readiness, ok) => health.ready = ok,
-                (ProbeKind::Startup, true) => health.started = true,
-                (ProbeKind::Liveness, true) => {}
-                (kind, false) => health.failed = Some(Failure { probe: kind.word(), grace: v.grace }),
-            }
-        }
-        self.wake.notify_one();
-    }
-}
 
 /// The job that is being done.
 struct Running {

@@ -32,7 +32,7 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Ids and restarts of the containers of a Deployment that nobody changes.
-fn containers(k: &Kubectl, selector: &str) -> Result<BTreeSet<String>> {
+pub fn containers(k: &Kubectl, selector: &str) -> Result<BTreeSet<String>> {
     let path = "{range .items[*]}{range .status.containerStatuses[*]}{.containerID}/{.restartCount}/{.state.running.startedAt}{\"\\n\"}{end}{end}";
     let out = k.path(&format!("get pods -l {selector}"), path)?;
     let all: BTreeSet<String> = out.lines().map(str::to_owned).collect();
@@ -86,7 +86,8 @@ fn kill_both(env: &Env, node: &Node) -> Result<()> {
     })
 }
 
-fn end_containerd(node: &Node) -> Result<()> {
+/// Kills containerd.
+pub fn end_containerd(node: &Node) -> Result<()> {
     // After several ends in a row it is started again a little later each time.
     let pid = until(secs(30), "containerd to run", || node.containerd())?;
     kill(Pid::from_raw(pid), Signal::SIGKILL).context("kill containerd")
@@ -152,13 +153,14 @@ fn under_fire(env: &Env, node: &Node, strike: impl Fn() -> Result<()>) -> Result
 }
 
 /// Writes objects in a loop and remembers those that were acknowledged.
-struct Writer {
+pub struct Writer {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Vec<String>>,
 }
 
 impl Writer {
-    fn start(node: &Node) -> Result<Self> {
+    /// Begins to write to a node's API.
+    pub fn start(node: &Node) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (told, api) = (stop.clone(), node.api()?);
         let thread = std::thread::spawn(move || {
@@ -192,7 +194,7 @@ impl Writer {
     }
 
     /// Everything acknowledged is there, with what was written.
-    fn check(self, node: &Node) -> Result<()> {
+    pub fn check(self, node: &Node) -> Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         let acknowledged = self.thread.join().map_err(|_| anyhow!("the writer panicked"))?;
         ensure!(acknowledged.len() > 100, "only {} objects were written", acknowledged.len());

@@ -7,6 +7,7 @@ mod batch;
 mod broken;
 mod change;
 mod copy;
+mod day;
 mod debug;
 mod describe;
 mod drain;
@@ -85,6 +86,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         app::CASES,
         random::CASES,
         faults::CASES,
+        day::CASES,
     ]
     .into_iter()
     .flatten()

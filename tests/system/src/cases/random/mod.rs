@@ -8,8 +8,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use pods::Dice;
 use serde_json::json;
+
+pub use pods::Dice;
 
 use crate::{
     http::Connection,
