@@ -1,5 +1,6 @@
-//! The whole-system suite: `knarr-system [--long] [--list] [FILTER ...]` runs the real binary on this kernel with a real
-//! containerd and real clients, as root, and prints one line a case and `N passed, M failed` at the end.
+//! The whole-system suite: `knarr-system [--long] [--list] [--part=K/N] [FILTER ...]` runs the real binary on this kernel
+//! with a real containerd and real clients, as root, and prints one line a case and `N passed, M failed` at the end.
+//! Parts may run at the same time.
 //!
 //! | variable | what |
 //! |---|---|

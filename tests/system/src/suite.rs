@@ -125,14 +125,40 @@ fn path_of(variable: &str) -> Result<PathBuf> {
     fs::canonicalize(&value).with_context(|| format!("{variable}={}", value.display()))
 }
 
+/// Every so-manieth case: parts can run side by side, for they share nothing but the machine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Part {
+    number: usize,
+    of: usize,
+}
+
+impl Part {
+    const WHOLE: Self = Self { number: 1, of: 1 };
+
+    /// `2/3`: the second of three.
+    fn parse(text: &str) -> Result<Self> {
+        let part = text.split_once('/').and_then(|(k, n)| Some(Self { number: k.parse().ok()?, of: n.parse().ok()? }));
+        part.filter(|p| (1..=p.of).contains(&p.number)).with_context(|| format!("{text:?} is no part, as 1/2 is"))
+    }
+
+    fn has(self, case: usize) -> bool {
+        case % self.of == self.number - 1
+    }
+}
+
 /// Runs what the arguments ask for.
 pub fn run(args: impl Iterator<Item = String>) -> Result<ExitCode> {
     let (options, filters): (Vec<_>, Vec<_>) = args.partition(|a| a.starts_with("--"));
-    if let Some(unknown) = options.iter().find(|o| !["--long", "--list"].contains(&o.as_str())) {
-        bail!("there is no option {unknown}");
+    let mut mine = Part::WHOLE;
+    for option in &options {
+        match option.strip_prefix("--part=") {
+            Some(text) => mine = Part::parse(text)?,
+            None if ["--long", "--list"].contains(&option.as_str()) => {}
+            None => bail!("there is no option {option}"),
+        }
     }
-    let chosen: Vec<Case> =
-        cases::all().filter(|c| filters.is_empty() || filters.iter().any(|f| c.name.contains(f.as_str()))).collect();
+    let wanted = cases::all().filter(|c| filters.is_empty() || filters.iter().any(|f| c.name.contains(f.as_str())));
+    let chosen: Vec<Case> = wanted.enumerate().filter(|(i, _)| mine.has(*i)).map(|(_, c)| c).collect();
     if options.iter().any(|o| o == "--list") {
         chosen.iter().for_each(|c| println!("{}", c.name));
         return Ok(ExitCode::SUCCESS);
@@ -290,4 +316,19 @@ pub fn caught(body: impl FnOnce() -> Result<()>) -> Result<()> {
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
         Err(anyhow!("panicked: {}", text.unwrap_or_default()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_together_are_the_whole() {
+        let parts: Vec<Part> = ["1/3", "2/3", "3/3"].map(|p| Part::parse(p).unwrap()).into();
+        assert!((0..10).all(|case| parts.iter().filter(|p| p.has(case)).count() == 1));
+        assert!((0..10).all(|case| Part::WHOLE.has(case)));
+        for bad in ["", "1", "0/2", "3/2", "1/0", "a/b"] {
+            assert!(Part::parse(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -48,6 +48,8 @@ use observe::Observer;
 
 /// A look at everything although nothing was told: repairs what was missed.
 const SLOW: Duration = Duration::from_secs(75);
+/// While the runtime's answers lag behind its own events.
+const SOON: Duration = Duration::from_secs(1);
 
 /// The job that is being done.
 struct Running {
@@ -183,7 +185,9 @@ impl Worker {
         self.tell_backoffs(&pod, &seen, &plan);
         self.tell_pulls(&pod, &memory, now);
         self.act(&pod, &seen, &plan, now);
-        let mut until = Instant::now() + SLOW;
+        // The runtime said that a container ended, and does not know it yet: it is asked again until it does.
+        let lags = !self.handle.exited.lock().is_empty();
+        let mut until = Instant::now() + if lags { SOON } else { SLOW };
         let refresh = *self.refresh.lock();
         for at in [plan.wake_at, refresh].into_iter().flatten() {
             until = until.min(instant(at, now));
