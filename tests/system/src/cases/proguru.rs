@@ -76,8 +76,10 @@ fn application(env: &Env) -> Result<()> {
                 day.whole().with_context(|| format!("{} with kubectl {}", overlay.name, kubectl.0))?;
             }
             for overlay in &OVERLAYS {
-                let k = cluster.server.kubectl_of(kubectl, "default");
-                k.within(secs(120), &format!("delete -k {}/overlays/{}", files.display(), overlay.name))?;
+                let k = cluster.server.kubectl_of(kubectl, overlay.namespace);
+                // The namespace goes first, and takes the rest along.
+                let delete = format!("delete -k {}/overlays/{} --ignore-not-found", files.display(), overlay.name);
+                k.within(secs(120), &delete)?;
             }
         }
         Ok(())
