@@ -223,7 +223,7 @@ impl Write<'_> {
             prune::prune(self.ty, &mut new, &last, managed);
         } else if !last.is_empty() {
             // As after pruning: upstream passes what an applier applies again through Go's structs, which know no null.
-            prune::drop_nulls(&mut new, Shape::Typed(self.ty));
+            merge::unsay_nulls(Shape::Typed(self.ty), &mut new, config);
         }
 
         let change = self.change(Some(live), &new);

@@ -64,6 +64,11 @@ pub(crate) fn pss(pids: &[i32]) -> Result<f64> {
     Ok(kib as f64 / 1024.0)
 }
 
+/// Resident memory of a process, pages that it shares included, MiB.
+pub(crate) fn resident(pid: i32) -> Result<f64> {
+    Ok(field(&read(pid, "status")?, "VmRSS").context("status has no VmRSS")? as f64 / 1024.0)
+}
+
 /// The most resident memory a process ever had, MiB.
 pub(crate) fn peak(pid: i32) -> Result<f64> {
     Ok(field(&read(pid, "status")?, "VmHWM").context("status has no VmHWM")? as f64 / 1024.0)

@@ -74,7 +74,7 @@ fn step(element: &Element, shape: Shape<'_>, value: &mut Value, gone: &Set) -> b
 }
 
 /// Null members of structs say nothing unless the schema gives null a meaning.
-pub(super) fn drop_nulls(value: &mut Value, shape: Shape<'_>) {
+fn drop_nulls(value: &mut Value, shape: Shape<'_>) {
     match (shape.class(value), value) {
         (Class::Struct(ty), Value::Object(map)) => map.retain(|name, inner| match ty.field(name) {
             Some(field) if inner.is_null() => field.row.nullable,

@@ -52,6 +52,8 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<()> {
     bench.put("cpu.team", spent.cpu, note.clone());
     bench.put("wakeups.team", spent.wakeups, spent.busiest());
     bench.put("writes.team", spent.written, note);
+    // An idle connection may have been closed meanwhile.
+    let api = bench.node.api()?;
     for path in paths.iter().filter(|p| is_namespace(p)) {
         api.call(Call::delete(path.clone(), &serde_json::json!({}))).await?;
         let gone = async |node: &Node| {

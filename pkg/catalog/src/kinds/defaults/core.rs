@@ -26,7 +26,7 @@ pub(in crate::kinds) fn node(object: &mut Value) {
         }
     }
     if let Some(spec) = inner(object, &["spec"]) {
-        let first = spec.list_at(&["podCIDRs"]).first().cloned();
+        let first = spec.list_at(&["podCIDRs"]).first().filter(|first| first.as_str() != Some("")).cloned();
         match (spec.str_at(&["podCIDR"]).to_owned(), first) {
             (one, Some(first)) if one.is_empty() => spec.set(&["podCIDR"], first),
             (one, first) if !one.is_empty() && first.as_ref().and_then(Value::as_str) != Some(&one) => {
