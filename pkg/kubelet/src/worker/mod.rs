@@ -166,8 +166,8 @@ impl Worker {
                 return Instant::now() + self.backoff.next_delay().max(Duration::from_millis(500));
             }
         };
-        let running = |id: &String| seen.containers.iter().any(|c| c.id == *id && c.state == State::Running);
-        self.handle.exited.lock().retain(|id| !exited.contains(id) || running(id));
+        let lags = |id: &String| seen.containers.iter().any(|c| c.id == *id && c.state != State::Exited);
+        self.handle.exited.lock().retain(|id| !exited.contains(id) || lags(id));
         self.handle.seen.send_replace(seen.clone());
         let pod = self.handle.pod();
         let now = Timestamp::now();

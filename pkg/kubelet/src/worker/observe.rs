@@ -34,13 +34,13 @@ impl Observer {
         Self { shared, filter, uid: uid.to_owned(), sandboxes: HashMap::new(), containers: HashMap::new() }
     }
 
-    /// The present state. After an exit the runtime's answer may lag behind its event: it is asked again until it agrees
-    /// that `exited` ones have ended, for a moment.
+    /// The present state. After an exit the runtime's answer may lag behind its event (what ends at once may even be called
+    /// created, and running after that): it is asked again until it agrees that `exited` ones have ended, for a moment.
     pub(super) async fn observe(&mut self, exited: &BTreeSet<String>) -> Result<Observed, CriError> {
         let mut wait = Duration::from_millis(4);
         loop {
             let seen = self.once().await?;
-            let lagging = seen.containers.iter().any(|c| c.state == State::Running && exited.contains(&c.id));
+            let lagging = seen.containers.iter().any(|c| c.state != State::Exited && exited.contains(&c.id));
             if !lagging || wait > Duration::from_secs(1) {
                 return Ok(seen);
             }
