@@ -58,21 +58,29 @@ pub(crate) fn write(input: &[u8]) {
     }
 }
 
-/// Says the zeros that `autoscaling/v1` always says: upstream's structs there hold these current values by value, so that
-/// one nobody measured comes back as zero. (Targets are checked before they are stored; what was measured is not.)
+/// Brings what was measured to what `autoscaling/v1` has words for: upstream's structs there have some of the current values
+/// only, and hold one of them by value, so that what nobody measured comes back as zero. (Targets are checked before they are
+/// stored; what was measured is not.)
 fn measured(object: &mut Value) {
-    const HELD: [(&str, &str); 5] = [
-        ("object", "value"),
-        ("external", "value"),
-        ("pods", "averageValue"),
-        ("resource", "averageValue"),
-        ("containerResource", "averageValue"),
+    /// A source, the current value it always has, and another it may have.
+    const SAYS: [(&str, &str, &str); 5] = [
+        ("object", "value", "averageValue"),
+        ("external", "value", "averageValue"),
+        ("pods", "averageValue", ""),
+        ("resource", "averageValue", "averageUtilization"),
+        ("containerResource", "averageValue", "averageUtilization"),
     ];
     let Some(Value::Array(metrics)) = object.at_mut(&["status", "currentMetrics"]) else { return };
     for metric in metrics {
-        for (source, held) in HELD {
-            if metric.get(source).is_some() && metric.at(&[source, "current", held]).is_none() {
-                metric.set(&[source, "current", held], "0");
+        for (source, always, maybe) in SAYS {
+            if metric.get(source).is_none() {
+                continue;
+            }
+            if metric.at(&[source, "current", always]).is_none() {
+                metric.set(&[source, "current", always], "0");
+            }
+            if let Some(Value::Object(current)) = metric.at_mut(&[source, "current"]) {
+                current.retain(|name, _| name == always || name == maybe);
             }
         }
     }
