@@ -65,6 +65,16 @@ async fn next(events: &mut tokio::sync::mpsc::Receiver<Event>) -> Event {
     tokio::time::timeout(Duration::from_secs(30), events.recv()).await.expect("an event comes").expect("events go on")
 }
 
+/// The next event of a container; the runtime tells of images in between, several times for each.
+async fn next_of_container(events: &mut tokio::sync::mpsc::Receiver<Event>) -> Event {
+    loop {
+        match next(events).await {
+            Event::Images => {}
+            other => return other,
+        }
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs root and containerd"]
 async fn a_pod_runs_logs_executes_and_tells() {
@@ -80,12 +90,13 @@ async fn a_pod_runs_logs_executes_and_tells() {
         write(&images.join("busybox.tar"), &docker_archive(&["busybox:test"], &[&busybox_layer()]));
         let done = importer.preload(&images, &node.dir.0.join("record")).await;
         assert_eq!(done.images, ["docker.io/library/busybox:test"], "{:?}", done.failures);
+        assert_eq!(next(&mut events).await, Event::Images);
 
         let cri = node.cri();
         let sandbox = cri.run_pod_sandbox(node.sandbox("app"), "").await.unwrap();
-        assert_eq!(next(&mut events).await, Event::Container { id: sandbox.clone(), kind: Kind::Started });
+        assert_eq!(next_of_container(&mut events).await, Event::Container { id: sandbox.clone(), kind: Kind::Started });
         let id = node.run_container(&sandbox, "app", "busybox:test", "echo hello; echo oops >&2; sleep 1000").await;
-        assert_eq!(next(&mut events).await, Event::Container { id: id.clone(), kind: Kind::Started });
+        assert_eq!(next_of_container(&mut events).await, Event::Container { id: id.clone(), kind: Kind::Started });
         let log = node.logs().join("app.log");
         until("the log", || async {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
@@ -107,7 +118,10 @@ async fn a_pod_runs_logs_executes_and_tells() {
         speak(&node, &id, true).await;
 
         cri.stop_container(&id, Duration::ZERO).await.unwrap();
-        assert_eq!(next(&mut events).await, Event::Container { id: id.clone(), kind: Kind::Exited { code: 137 } });
+        assert_eq!(
+            next_of_container(&mut events).await,
+            Event::Container { id: id.clone(), kind: Kind::Exited { code: 137 } }
+        );
         let status = cri.container_status(&id, false).await.unwrap().status.unwrap();
         assert_eq!((status.state(), status.exit_code), (v1::ContainerState::ContainerExited, 137));
         cri.remove_pod_sandbox(&sandbox).await.unwrap();
