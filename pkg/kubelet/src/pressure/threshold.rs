@@ -117,12 +117,14 @@ pub struct Thresholds {
 }
 
 impl Default for Thresholds {
+    /// Upstream's, but for disks: its 10 and 15 % of a large disk that others fill too would evict pods while there is
+    /// room for thousands of them. 5 % is what small distributions set.
     fn default() -> Self {
         let hard = [
             (Signal::Memory, Amount::Absolute(100 << 20)),
-            (Signal::NodeDisk, Amount::Part(0.10)),
+            (Signal::NodeDisk, Amount::Part(0.05)),
             (Signal::NodeInodes, Amount::Part(0.05)),
-            (Signal::ImageDisk, Amount::Part(0.15)),
+            (Signal::ImageDisk, Amount::Part(0.05)),
             (Signal::ImageInodes, Amount::Part(0.05)),
         ];
         Self {
