@@ -83,6 +83,15 @@ impl<K: Clone + Ord + Hash> Queue<K> {
         self.add(key.clone(), now + delay);
     }
 
+    /// Makes everything that waits due at `now`: when it is due was reckoned with a clock that has been put right.
+    pub fn hasten(&mut self, now: Instant) {
+        for (at, key) in std::mem::take(&mut self.order) {
+            let at = at.min(now);
+            self.due.insert(key.clone(), at);
+            self.order.insert((at, key));
+        }
+    }
+
     /// Keys waiting or being worked on.
     pub fn len(&self) -> usize {
         self.order.len() + self.active.len()
@@ -122,6 +131,12 @@ impl<K: Clone + Ord + Hash + Send + 'static> WorkQueue<K> {
     /// Asks for work on `key` after `delay`.
     pub fn add_after(&self, key: K, delay: Duration) {
         self.queue.lock().add(key, Instant::now() + delay);
+        self.wake.notify_one();
+    }
+
+    /// Makes everything that waits due.
+    pub fn hasten(&self) {
+        self.queue.lock().hasten(Instant::now());
         self.wake.notify_one();
     }
 
@@ -193,6 +208,19 @@ mod tests {
         assert_eq!(q.take(t0), Err(Some(t0 + secs(2))));
         assert_eq!(q.take(t0 + secs(2)), Ok("a"));
         assert_eq!(q.take(t0 + secs(20)), Err(None));
+    }
+
+    #[test]
+    fn what_waits_can_be_hastened() {
+        let t0 = Instant::now();
+        let mut q = Queue::new(secs(1), secs(4));
+        q.add("late", t0 + secs(3600));
+        q.add("due", t0);
+        q.hasten(t0 + secs(1));
+        assert_eq!(q.take(t0 + secs(1)), Ok("due"));
+        assert_eq!(q.take(t0 + secs(1)), Ok("late"));
+        q.done(&"late", true, t0 + secs(1));
+        assert_eq!(q.take(t0 + secs(9)), Err(None));
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! Tasks with owners, shutdown, backoff, telemetry: the only crate that may spawn.
+//! Tasks with owners, shutdown, backoff, clock, telemetry: the only crate that may spawn.
 //!
 //! A component is a set of long-lived [`Tasks`] (their exits are watched) and of short-lived ones in a [`Crowd`]
 //! (connections, requests). Both hand every task a [`Stop`]; both end by asking, waiting until a deadline, then
 //! aborting and naming what did not listen.
 
 mod backoff;
+pub mod clock;
 mod crowd;
 mod tasks;
 pub mod telemetry;

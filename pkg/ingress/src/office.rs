@@ -18,7 +18,7 @@ use knarr_client::{
     events::{Recorder, Type},
     resources,
 };
-use knarr_daemon::{Backoff, Stop, Tasks};
+use knarr_daemon::{Backoff, Stop, Tasks, clock::Steps};
 use parking_lot::Mutex;
 
 use crate::{
@@ -84,6 +84,7 @@ impl Office {
             () = stop.cancelled() => return Ok(()),
         }
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(60));
+        let mut steps = Steps::new();
         loop {
             let wait = match self.round(Timestamp::now()).await {
                 Ok(wait) => {
@@ -98,6 +99,7 @@ impl Office {
             tokio::select! {
                 () = self.caches.wake.notified() => tokio::time::sleep(SETTLE).await,
                 () = tokio::time::sleep(wait) => {}
+                () = steps.next() => {} // certificates are due by the time of day
                 () = stop.cancelled() => return Ok(()),
             }
         }

@@ -6,6 +6,7 @@ mod attach;
 mod batch;
 mod broken;
 mod change;
+mod clock;
 mod copy;
 mod day;
 mod debug;
@@ -86,6 +87,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         app::CASES,
         random::CASES,
         faults::CASES,
+        clock::CASES,
         day::CASES,
     ]
     .into_iter()

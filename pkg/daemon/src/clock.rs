@@ -1,0 +1,105 @@
+//! The wall clock, when somebody puts it forward or back.
+//!
+//! Boards without a battery-backed clock start in the past and are put right when the network is there. Waiting is done
+//! by the monotonic clock, so whoever waits for a time of day has to reckon anew then: [`Steps`] tells them. It is the
+//! kernel's own notice (`timerfd_create(2)`, `TFD_TIMER_CANCEL_ON_SET`), so nothing wakes up while nothing happens.
+
+use std::{io, os::fd::OwnedFd};
+
+use rustix::{
+    io::Errno,
+    time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec},
+};
+use tokio::io::{Interest, unix::AsyncFd};
+
+/// Never comes; the timer is there for being cancelled.
+const NEVER: Timespec = Timespec { tv_sec: i64::MAX / 1_000_000_000, tv_nsec: 0 };
+
+/// Steps of the wall clock since this was made, each told once; several in between are one.
+#[derive(Debug)]
+pub struct Steps(Option<AsyncFd<OwnedFd>>);
+
+impl Steps {
+    /// Listens from now on. Must be called in a runtime. Where the kernel has no such timer, no step is ever told.
+    pub fn new() -> Self {
+        Self(
+            armed()
+                .and_then(register)
+                .inspect_err(|e| tracing::debug!(error = %e, "steps of the clock are not noticed"))
+                .ok(),
+        )
+    }
+
+    /// Waits for the next step. Nothing is lost when the wait is given up.
+    pub async fn next(&mut self) {
+        let Some(timer) = &self.0 else { return std::future::pending().await };
+        while let Ok(mut ready) = timer.readable().await {
+            match rustix::io::read(timer.get_ref(), &mut [0; 8]) {
+                Err(Errno::CANCELED) => return,
+                Err(Errno::AGAIN) => ready.clear_ready(),
+                _ => {} // it has run out after all
+            }
+            if arm(timer.get_ref()).is_err() {
+                break;
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn armed() -> io::Result<OwnedFd> {
+    let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+    let timer = rustix::time::timerfd_create(TimerfdClockId::Realtime, flags)?;
+    arm(&timer)?;
+    Ok(timer)
+}
+
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe for types that lend a descriptor they do not own; OwnedFd owns it"
+)]
+fn register(timer: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(timer, Interest::READABLE)
+}
+
+fn arm(timer: &OwnedFd) -> io::Result<()> {
+    let never = Itimerspec { it_interval: Timespec::default(), it_value: NEVER };
+    let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+    rustix::time::timerfd_settime(timer, flags, &never)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Puts the clock to what it shows: the kernel calls that a step too.
+    fn set() {
+        use rustix::time::{ClockId, clock_gettime, clock_settime};
+        clock_settime(ClockId::Realtime, clock_gettime(ClockId::Realtime)).unwrap();
+    }
+
+    #[tokio::test]
+    #[ignore = "sets the clock, which needs root"]
+    async fn each_step_is_told_once() {
+        let mut steps = Steps::new();
+        let mut told = async |within| timeout(Duration::from_millis(within), steps.next()).await.is_ok();
+        assert!(!told(20).await);
+        set();
+        set();
+        assert!(told(1000).await);
+        assert!(!told(20).await);
+        set();
+        assert!(told(1000).await);
+    }
+}
