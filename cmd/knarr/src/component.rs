@@ -41,7 +41,7 @@ pub(crate) async fn keep<E: std::fmt::Display>(
 /// Starts, then waits for the first task that fails; says how.
 async fn run<E: std::fmt::Display>(tasks: &Tasks, start: &mut impl AsyncFnMut(&Tasks) -> Result<(), E>) -> String {
     if let Err(e) = start(tasks).await {
-        return e.to_string();
+        return format!("{e:#}"); // with its causes, where it has them
     }
     loop {
         let exit = tasks.next_exit().await;

@@ -3,12 +3,22 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use ipnet::Ipv4Net;
 use knarr_pki::JoinToken;
 
-use crate::{exit::Fatal, input::Input, join::Join};
+use crate::{
+    exit::Fatal,
+    input::{CONTROLLERS, Input, SIGNING},
+    join::Join,
+};
+
+/// How long a certificate is good for, if nobody says otherwise.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Certificates begin five minutes before they are signed, and are renewed after four fifths of their life.
+const SHORTEST: Duration = Duration::from_secs(120);
 
 /// What `knarr server` runs with.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) agent_token: Option<String>,
     /// Loopback port of an agent's way to the API.
     pub(crate) balancer_port: u16,
+    /// Longest life of certificates that the controllers sign.
+    pub(crate) signing: Duration,
     /// More logs.
     pub(crate) debug: bool,
 }
@@ -190,8 +202,20 @@ impl Check<'_> {
             token: self.token("token")?.map(|t| t.secret),
             agent_token: self.token("agent-token")?.map(|t| t.secret),
             balancer_port: self.parse("lb-server-port", "a port")?,
+            signing: self.signing()?,
             debug: self.input.on("debug"),
         })
+    }
+
+    fn signing(&self) -> Result<Duration, Fatal> {
+        let told = self.input.all(CONTROLLERS).iter().filter_map(|text| text.strip_prefix(SIGNING)).next_back();
+        let Some(text) = told else { return Ok(YEAR) };
+        let life = text.parse::<jiff::SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+        let life = life.ok_or_else(|| self.wrong(CONTROLLERS, "this is not a duration like 8760h"))?;
+        if life < SHORTEST {
+            return Err(self.wrong(CONTROLLERS, "nodes renew their certificates in time from two minutes on"));
+        }
+        Ok(life)
     }
 
     fn paths(&self) -> Result<Paths, Fatal> {
@@ -389,6 +413,8 @@ mod tests {
             (&["--https-listen-port", "x"], "port"),
             (&["--node-name", "a_b"], "node's name"),
             (&["--node-taint", "a=b"], "key=value:Effect"),
+            (&["--kube-controller-manager-arg", "cluster-signing-duration=x"], "a duration like 8760h"),
+            (&["--kube-controller-manager-arg", "cluster-signing-duration=1m59s"], "two minutes"),
             (&["--disable", "moon"], "no such component"),
             (&["--write-kubeconfig-mode", "9"], "octal"),
             (&["--prefix", "relative"], "absolute"),

@@ -52,6 +52,10 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Input, Fatal>
 
 type Layer = BTreeMap<&'static str, Vec<String>>;
 
+/// Arguments for the controllers, and the one that means something here.
+pub(crate) const CONTROLLERS: &str = "kube-controller-manager-arg";
+pub(crate) const SIGNING: &str = "cluster-signing-duration=";
+
 /// Later layers win; a list is replaced as a whole.
 fn merge(layers: Vec<Layer>) -> Result<Input, Fatal> {
     let mut input = Input::default();
@@ -70,6 +74,10 @@ fn merge(layers: Vec<Layer>) -> Result<Input, Fatal> {
             Fate::Refused(why) => return Err(Fatal::usage(format!("--{name} cannot be used: {why}"), "leave it out")),
         }
     }
+    let unknown = input.all(CONTROLLERS).iter().filter(|text| !text.starts_with(SIGNING));
+    let unknown: Vec<_> =
+        unknown.map(|text| format!("--{CONTROLLERS} {text} does nothing: only {SIGNING} does")).collect();
+    input.warnings.extend(unknown);
     Ok(input)
 }
 

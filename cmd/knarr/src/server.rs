@@ -253,7 +253,11 @@ impl ControlPlane {
             }),
         };
         knarr_controllers::start(&cx, tasks);
-        let authorities = Authorities { client: credentials.client_ca.clone(), server: credentials.server_ca.clone() };
+        let authorities = Authorities {
+            client: credentials.client_ca.clone(),
+            server: credentials.server_ca.clone(),
+            life: config.signing,
+        };
         certificates::start(&cx, authorities, tasks);
         Ok(())
     }

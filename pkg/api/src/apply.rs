@@ -221,9 +221,6 @@ impl Write<'_> {
         if !last.clone().difference(&set).is_empty() {
             let managed = managed.everything(self).union(set.clone());
             prune::prune(self.ty, &mut new, &last, managed);
-        } else if !last.is_empty() {
-            // As after pruning: upstream passes what an applier applies again through Go's structs, which know no null.
-            merge::unsay_nulls(Shape::Typed(self.ty), &mut new, config);
         }
 
         let change = self.change(Some(live), &new);

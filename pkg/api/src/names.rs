@@ -122,6 +122,22 @@ pub fn in_range(value: i64, lo: i64, hi: i64) -> Complaints {
     check((lo..=hi).contains(&value), || format!("must be between {lo} and {hi}, inclusive"))
 }
 
+/// The reason of a condition.
+pub fn condition_reason(reason: &str) -> Complaints {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let bytes = reason.as_bytes();
+    let good = bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.last().is_some_and(|b| inner(*b))
+        && bytes.iter().all(|b| inner(*b) || matches!(b, b',' | b':'));
+    check(good, || {
+        regex(
+            "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_'",
+            "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?",
+            &["my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"],
+        )
+    })
+}
+
 /// `50%`.
 pub fn percent(value: &str) -> Complaints {
     let good = value.strip_suffix('%').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));

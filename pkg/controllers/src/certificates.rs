@@ -21,10 +21,7 @@ use knarr_client::{
 use knarr_daemon::Tasks;
 use knarr_pki::{Ca, Terms};
 
-use crate::{
-    Context,
-    context::{Again, rfc3339},
-};
+use crate::{Context, conditions::Condition, context::Again};
 use claim::Claim;
 use plan::{Facts, Machine, Verdict};
 use request::Wanted;
@@ -35,10 +32,12 @@ pub struct Authorities {
     pub client: Arc<Ca>,
     /// What kubelets show.
     pub server: Arc<Ca>,
+    /// Longest life of what is signed.
+    pub life: Duration,
 }
 
-/// Longest life of what is signed.
-const LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+/// What requests may ask for at least.
+const SHORTEST: Duration = Duration::from_secs(600);
 /// What is signed begins a little earlier: clocks differ.
 const BACKDATE: Duration = Duration::from_secs(300);
 
@@ -164,7 +163,8 @@ impl Worker {
             plan::Authority::Client => &self.authorities.client,
             plan::Authority::Server => &self.authorities.server,
         };
-        let life = request.lifetime().map_or(LIFE, |asked| asked.clamp(Duration::from_secs(600), LIFE));
+        let longest = self.authorities.life;
+        let life = request.lifetime().map_or(longest, |asked| asked.max(SHORTEST).min(longest));
         let terms = Terms { usages: request.usages().to_vec(), begin: now - BACKDATE, end: now + life };
         let certificate = ca.sign(parsed, &terms).map_err(Status::internal)?;
         self.write(key, request, "status", "certificate", request::encode(&certificate).into()).await
@@ -203,15 +203,8 @@ fn gone(result: Result<(), Status>) -> Result<Again, Status> {
 }
 
 fn condition(kind: &str, reason: &str, message: &str, now: Timestamp) -> Value {
-    let at = rfc3339(now);
-    value!({
-        "type": kind,
-        "status": "True",
-        "reason": reason,
-        "message": message,
-        "lastUpdateTime": at.as_str(),
-        "lastTransitionTime": at.as_str(),
-    })
+    let new = Condition::new(kind, true, reason, message);
+    Condition { last_update_time: Some(now), ..new }.since(&[], now).print()
 }
 
 /// The conditions there are, and one more.

@@ -9,7 +9,7 @@ use knarr_client::{
     Api, ApiExt, Cache, Change, Key, Request, Resource, Selection, Verb, WorkQueue,
     events::{ObjectRef, Recorder},
 };
-use knarr_daemon::Tasks;
+use knarr_daemon::{Tasks, clock::Steps};
 
 /// Facts of the cluster that controllers need.
 #[derive(Clone, Debug)]
@@ -55,7 +55,8 @@ impl Context {
         });
     }
 
-    /// Starts workers that take keys once `ready` is over.
+    /// Starts workers that take keys once `ready` is over. When the clock is put right, all keys are looked at: many wait
+    /// for a time of day.
     pub(crate) fn work<R, F>(
         &self,
         tasks: &Tasks,
@@ -68,6 +69,16 @@ impl Context {
         R: Future<Output = ()> + Send + 'static,
         F: Future<Output = Result<Again, Status>> + Send + 'static,
     {
+        let stepped = queue.clone();
+        tasks.spawn(format!("{controller}: clock"), |stop| async move {
+            let mut steps = Steps::new();
+            loop {
+                tokio::select! {
+                    () = steps.next() => stepped.hasten(),
+                    () = stop.cancelled() => return Ok::<(), Status>(()),
+                }
+            }
+        });
         for _ in 0..workers {
             let (queue, ready, reconcile) = (queue.clone(), ready.clone(), reconcile.clone());
             tasks.spawn(format!("{controller}: worker"), |stop| async move {
@@ -85,10 +96,9 @@ impl Context {
         self.api.merge(r, &key.namespace, &key.name, "status", knarr_api::value!({ "status": status })).await
     }
 
-    /// Makes `owners` the owners of an orphan that is still the one meant; whether it was.
-    pub(crate) async fn adopt(&self, r: &Resource, key: &Key, uid: &str, owners: Value) -> Result<bool, Status> {
-        let body = knarr_api::value!({ "metadata": { "uid": uid, "ownerReferences": owners } });
-        match self.api.merge(r, &key.namespace, &key.name, "", body).await {
+    /// Makes a request about an object that may be gone or another by now; whether it was still the one meant.
+    pub(crate) async fn attempt(&self, request: Request) -> Result<bool, Status> {
+        match self.api.call(request).await {
             Ok(_) => Ok(true),
             Err(e) if e.is(Reason::NotFound) || e.is(Reason::Conflict) => Ok(false),
             Err(e) => Err(e),

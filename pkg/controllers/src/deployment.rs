@@ -21,6 +21,7 @@ use knarr_daemon::Tasks;
 
 use crate::{
     Context,
+    claims::Claims,
     context::{Again, reference},
     steps::{controlled_by, fingerprint, short_hash},
 };
@@ -32,11 +33,13 @@ struct Controller {
     cx: Context,
     deployments: Arc<Cache<Deployment>>,
     sets: Arc<Cache<ReplicaSet>>,
+    claims: Claims,
 }
 
 pub(crate) fn start(cx: &Context, tasks: &Tasks) {
     let queue: Arc<WorkQueue<Key>> = WorkQueue::new();
-    let me = Controller { cx: cx.clone(), deployments: Cache::new(), sets: Cache::new() };
+    let claims = Claims::new(cx, &DEPLOYMENTS, &REPLICA_SETS);
+    let me = Controller { cx: cx.clone(), deployments: Cache::new(), sets: Cache::new(), claims };
     let wake = queue.clone();
     cx.follow(tasks, "deployment", &DEPLOYMENTS, &me.deployments, Deployment::project, move |c| {
         wake.add(c.key.clone())
@@ -93,21 +96,11 @@ impl Controller {
         }
     }
 
-    /// The ReplicaSets of the deployment, oldest first; orphans that its selector matches are adopted.
+    /// The ReplicaSets of the deployment, oldest first; orphans that its selector matches are adopted, sets it no longer
+    /// matches released.
     async fn owned(&self, d: &Deployment) -> Result<Vec<Arc<ReplicaSet>>, Status> {
-        let mut out = Vec::new();
-        for set in self.sets.in_namespace(&d.key.namespace) {
-            match set.meta.controller() {
-                Some(owner) if *owner.uid == *d.meta.uid => out.push(set),
-                None if d.selector.matches(&set.meta) && d.meta.deleted.is_none() && set.meta.deleted.is_none() => {
-                    let owners = controlled_by(&DEPLOYMENTS, &d.key.name, &d.meta.uid);
-                    if self.cx.adopt(&REPLICA_SETS, &set.key, &set.meta.uid, owners).await? {
-                        out.push(set);
-                    }
-                }
-                _ => {}
-            }
-        }
+        let all = self.sets.in_namespace(&d.key.namespace);
+        let mut out = self.claims.claim(d.owner(), all, |set: &ReplicaSet| d.selector.matches(&set.meta)).await?;
         out.sort_by(|a, b| (&a.meta.created, &a.key.name).cmp(&(&b.meta.created, &b.key.name)));
         Ok(out)
     }

@@ -205,10 +205,7 @@ impl Controller {
             .name(&key.name)
             .subresource("status")
             .body(value!({ "metadata": { "uid": &*pod.meta.uid }, "status": { "conditions": [condition] } }));
-        match self.cx.api.call(request).await {
-            Err(e) if !e.is(Reason::NotFound) && !e.is(Reason::Conflict) => Err(e),
-            _ => Ok(None),
-        }
+        self.cx.attempt(request).await.map(|_| None)
     }
 
     fn tell(&self, budget: &Budget, kind: Type, reason: &str, message: String) {

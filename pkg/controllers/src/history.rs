@@ -15,8 +15,8 @@ use knarr_daemon::Tasks;
 
 use crate::{
     Context,
+    claims::{Claims, Owner},
     pod::LabelSelector,
-    pod_control::Owner,
     steps::{controlled_by, fingerprint, short_hash},
 };
 pub(crate) use model::Revision;
@@ -33,8 +33,7 @@ const PREFIX: usize = 223;
 /// The history of all owners of one kind.
 #[derive(Clone)]
 pub(crate) struct History {
-    cx: Context,
-    kind: Resource,
+    claims: Claims,
     revisions: Arc<Cache<Revision>>,
 }
 
@@ -54,7 +53,7 @@ impl History {
         kind: &Resource,
         queue: &Arc<WorkQueue<Key>>,
     ) -> Self {
-        let me = Self { cx: cx.clone(), kind: kind.clone(), revisions: Cache::new() };
+        let me = Self { claims: Claims::new(cx, kind, &CONTROLLER_REVISIONS), revisions: Cache::new() };
         let (owners, wake) = (kind.kind.clone(), queue.clone());
         let project = move |object: &Object| {
             let owner = object.meta().controller();
@@ -75,21 +74,10 @@ impl History {
         self.revisions.synced().await;
     }
 
-    /// The revisions of `owner`, oldest first; orphans that it selects are adopted.
+    /// The revisions of `owner`, oldest first; orphans that it selects are adopted, those it no longer selects released.
     pub(crate) async fn of(&self, owner: Owner<'_>, selector: &LabelSelector) -> Result<Vec<Arc<Revision>>, Status> {
-        let mut out = Vec::new();
-        for revision in self.revisions.in_namespace(&owner.key.namespace) {
-            match revision.meta.controller() {
-                Some(controller) if controller.uid == owner.meta.uid => out.push(revision),
-                None if owner.meta.deleted.is_none() && selector.matches(&revision.meta) => {
-                    let owners = controlled_by(&self.kind, &owner.key.name, &owner.meta.uid);
-                    if self.cx.adopt(&CONTROLLER_REVISIONS, &revision.key, &revision.meta.uid, owners).await? {
-                        out.push(revision);
-                    }
-                }
-                _ => {}
-            }
-        }
+        let all = self.revisions.in_namespace(&owner.key.namespace);
+        let mut out = self.claims.claim(owner, all, |r: &Revision| selector.matches(&r.meta)).await?;
         out.sort_by(|a, b| a.order().cmp(&b.order()));
         Ok(out)
     }
@@ -107,7 +95,7 @@ impl History {
             Next::Renumber(revision, number) => {
                 let body = value!({ "metadata": { "uid": &*revision.meta.uid }, "revision": number });
                 let Key { namespace, name } = &revision.key;
-                let object = self.cx.api.merge(&CONTROLLER_REVISIONS, namespace, name, "", body).await?;
+                let object = self.claims.cx.api.merge(&CONTROLLER_REVISIONS, namespace, name, "", body).await?;
                 projected(&object)?
             }
             Next::Create(number) => return self.create(owner, template, number, collisions).await,
@@ -123,22 +111,27 @@ impl History {
         mut collisions: i32,
     ) -> Result<Present, Status> {
         let Key { namespace, name } = owner.key;
-        let live = self.cx.api.get(&self.kind, namespace, name).await?;
+        let live = self.claims.cx.api.get(&self.claims.kind, namespace, name).await?;
         let tree: serde_json::Value = live.decode().map_err(Status::internal)?;
         if live.meta().uid != owner.meta.uid || fingerprint(&tree["spec"]["template"]) != template {
-            return Err(Status::conflict(&self.kind.group, &self.kind.plural, name, "the template has changed"));
+            return Err(Status::conflict(
+                &self.claims.kind.group,
+                &self.claims.kind.plural,
+                name,
+                "the template has changed",
+            ));
         }
         let tree = to_value(&tree).map_err(Status::internal)?;
         let prefix = name.get(..PREFIX).unwrap_or(name);
-        let owners = controlled_by(&self.kind, name, &owner.meta.uid);
+        let owners = controlled_by(&self.claims.kind, name, &owner.meta.uid);
         for _ in 0..TRIES {
             let hash = short_hash(format!("{template}/{collisions}").as_bytes());
             let name = format!("{prefix}-{hash}");
             let body = document(&tree, (&name, &hash), number, owners.clone());
-            match self.cx.api.create(&CONTROLLER_REVISIONS, namespace, body).await {
+            match self.claims.cx.api.create(&CONTROLLER_REVISIONS, namespace, body).await {
                 Ok(made) => return Ok(Present { revision: projected(&made)?, collisions }),
                 Err(e) if e.is(Reason::AlreadyExists) => {
-                    let there = self.cx.api.get(&CONTROLLER_REVISIONS, namespace, &name).await?;
+                    let there = self.claims.cx.api.get(&CONTROLLER_REVISIONS, namespace, &name).await?;
                     let revision = projected(&there)?;
                     if *revision.template == *template {
                         return Ok(Present { revision, collisions });
@@ -153,14 +146,14 @@ impl History {
 
     /// The pod template a revision keeps.
     pub(crate) async fn template(&self, revision: &Key) -> Result<serde_json::Value, Status> {
-        let live = self.cx.api.get(&CONTROLLER_REVISIONS, &revision.namespace, &revision.name).await?;
+        let live = self.claims.cx.api.get(&CONTROLLER_REVISIONS, &revision.namespace, &revision.name).await?;
         model::template(&live).ok_or_else(|| Status::internal(format!("revision {revision} has no pod template")))
     }
 
     /// Deletes revisions.
     pub(crate) async fn forget(&self, revisions: &[Arc<Revision>]) -> Result<(), Status> {
         for revision in revisions {
-            match self.cx.delete(&CONTROLLER_REVISIONS, &revision.key, &revision.meta.uid).await {
+            match self.claims.cx.delete(&CONTROLLER_REVISIONS, &revision.key, &revision.meta.uid).await {
                 Err(e) if !e.is(Reason::NotFound) && !e.is(Reason::Conflict) => return Err(e),
                 _ => {}
             }

@@ -6,6 +6,8 @@
 
 mod autoscaler;
 pub mod certificates;
+mod claims;
+mod conditions;
 mod context;
 mod cron_job;
 mod daemon_set;

@@ -8,7 +8,11 @@ use knarr_client::{ApiExt as _, Cache, Key, Request, Verb, WorkQueue, resources}
 use knarr_daemon::Tasks;
 use serde::Deserialize;
 
-use crate::{Context, context::Again, context::rfc3339};
+use crate::{
+    Context,
+    conditions::{self, Condition},
+    context::Again,
+};
 
 #[derive(Debug)]
 struct Dying {
@@ -141,15 +145,14 @@ async fn finish(cx: &Context, namespace: &str) -> Result<Again, Status> {
 
 /// What people who wait read (upstream's condition types and reasons).
 fn conditions(left: &[(String, usize)], finalizers: &[String], now: Timestamp) -> Value {
-    let at = rfc3339(now);
     let condition = |kind: &str, on: bool, yes: (&str, String), no: (&str, &str)| {
-        let (status, reason, message) = if on { ("True", yes.0, yes.1) } else { ("False", no.0, no.1.to_owned()) };
-        value!({ "type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": at.as_str() })
+        let (reason, message) = if on { yes } else { (no.0, no.1.to_owned()) };
+        Condition::new(kind, on, reason, message).since(&[], now)
     };
     let resources: Vec<String> = left.iter().map(|(r, n)| format!("{r} has {n} resource instances")).collect();
     let resources = format!("Some resources are remaining: {}", resources.join(", "));
     let waiting = format!("Some content in the namespace has finalizers remaining: {}", finalizers.join(", "));
-    Value::Array(vec![
+    conditions::print(&[
         condition("NamespaceContentRemaining", true, ("SomeResourcesRemain", resources), ("", "")),
         condition(
             "NamespaceFinalizersRemaining",

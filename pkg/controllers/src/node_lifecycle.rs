@@ -1,6 +1,6 @@
 //! Nodes that stop renewing their Lease: unknown, then tainted, then emptied.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use knarr_api::{Object, Reason, Status, Value, value};
@@ -12,6 +12,7 @@ use knarr_client::{
 use knarr_daemon::Tasks;
 use parking_lot::Mutex;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::{
     Context,
@@ -19,14 +20,13 @@ use crate::{
 };
 
 /// A node that has said nothing for so long is unknown (upstream's `--node-monitor-grace-period`).
-const GRACE: i64 = 50;
+const GRACE: Duration = Duration::from_secs(50);
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 
 #[derive(Debug, PartialEq)]
 struct Node {
     uid: Box<str>,
-    created: Timestamp,
     conditions: Vec<Condition>,
     taints: Vec<Taint>,
     unschedulable: bool,
@@ -74,7 +74,6 @@ fn project_node(object: &Object) -> Option<Node> {
     let Wire { spec, status } = object.decode().ok()?;
     Some(Node {
         uid: object.meta().uid.clone(),
-        created: object.meta().created.parse().unwrap_or_default(),
         conditions: status.conditions,
         taints: spec.taints,
         unschedulable: spec.unschedulable,
@@ -138,20 +137,14 @@ struct Controller {
     cx: Context,
     nodes: Arc<Cache<Node>>,
     pods: Arc<Cache<Bound>>,
-    /// When each node's Lease was seen renewed last, by *our* clock: the node's may be wrong.
-    heard: Arc<Mutex<std::collections::HashMap<Key, Timestamp>>>,
-    started: Timestamp,
+    /// When each node was seen first, or its Lease renewed last, by a clock that nobody puts forward or back: the node's
+    /// may be wrong, and ours too.
+    heard: Arc<Mutex<HashMap<Key, Instant>>>,
 }
 
 pub(crate) fn start(cx: &Context, tasks: &Tasks) {
     let queue: Arc<WorkQueue<Key>> = WorkQueue::new();
-    let me = Controller {
-        cx: cx.clone(),
-        nodes: Cache::new(),
-        pods: Cache::new(),
-        heard: Arc::default(),
-        started: Timestamp::now(),
-    };
+    let me = Controller { cx: cx.clone(), nodes: Cache::new(), pods: Cache::new(), heard: Arc::default() };
     let wake = queue.clone();
     cx.follow(tasks, "node-lifecycle", &NODES, &me.nodes, project_node, move |change| {
         if change.old != change.new {
@@ -164,9 +157,8 @@ pub(crate) fn start(cx: &Context, tasks: &Tasks) {
     cx.follow(tasks, "node-lifecycle", &LEASES, &leases, of_node, move |change| {
         let key = Key::new("", &change.key.name);
         let mut heard = heard.lock();
-        let silent = heard.get(&key).is_none_or(|at| Timestamp::now().duration_since(*at).as_secs() > GRACE);
-        heard.insert(key.clone(), Timestamp::now());
-        if silent {
+        let before = heard.insert(key.clone(), Instant::now());
+        if before.is_none_or(|at| at.elapsed() > GRACE) {
             wake.add(key); // it is back
         }
     });
@@ -199,9 +191,8 @@ impl Controller {
             return Ok(None);
         };
         let now = Timestamp::now();
-        // A controller that just started gives every node its full grace.
-        let heard = self.heard.lock().get(key).copied().unwrap_or(self.started).max(node.created);
-        let silence = now.duration_since(heard).as_secs();
+        // A controller that just started gives every node its full grace, and so is a new node given it.
+        let silence = self.heard.lock().entry(key.clone()).or_insert_with(Instant::now).elapsed();
         let ready = node.conditions.iter().find(|c| &*c.kind == "Ready").map(|c| c.status.clone());
         if silence > GRACE && ready.as_deref() != Some("Unknown") {
             self.set_unknown(key, &node, now).await?;
@@ -215,7 +206,7 @@ impl Controller {
             self.set_pods_unready(&key.name).await?;
         }
         let evict = self.evict(key, &node, now).await?;
-        let check = Duration::from_secs((GRACE + 1 - silence.min(GRACE)).max(1).unsigned_abs());
+        let check = GRACE.saturating_sub(silence) + Duration::from_secs(1);
         Ok(Some(evict.map_or(check, |e| e.min(check))))
     }
 
@@ -345,7 +336,8 @@ fn stays(tolerations: &[Toleration], taints: &[Taint], now: Timestamp) -> Option
         }
         let added = taint.time_added.as_ref().and_then(|t| t.parse::<Timestamp>().ok()).unwrap_or(now);
         if let Some(seconds) = covering.iter().filter_map(|t| t.toleration_seconds).min() {
-            let left = seconds - now.duration_since(added).as_secs();
+            // A taint of the future is one from before the clock was put back.
+            let left = seconds - now.duration_since(added).as_secs().max(0);
             least = Some(least.map_or(left, |l| l.min(left)));
         }
     }
@@ -401,5 +393,11 @@ mod tests {
         assert_eq!(check(json!([{"operator": "Exists"}])), None);
         assert_eq!(check(json!([{"key": UNREACHABLE, "operator": "Exists", "tolerationSeconds": 300}])), Some(60));
         assert_eq!(check(json!([{"key": UNREACHABLE, "operator": "Exists", "tolerationSeconds": 200}])), Some(-40));
+        let future = json!([{"key": UNREACHABLE, "effect": "NoExecute", "timeAdded": "2026-01-02T00:00:00Z"}]);
+        let (future, waits): (Vec<Taint>, Vec<Toleration>) = (
+            serde_json::from_value(future).unwrap(),
+            serde_json::from_value(json!([{"operator": "Exists", "tolerationSeconds": 30}])).unwrap(),
+        );
+        assert_eq!(stays(&waits, &future, now()), Some(30), "the clock was put back");
     }
 }

@@ -7,7 +7,10 @@ use knarr_api::{Meta, Object};
 use knarr_client::Key;
 use serde::Deserialize;
 
-use crate::context::Again;
+use crate::{
+    conditions::{Condition, holding},
+    context::Again,
+};
 
 /// A Pod as controllers see it.
 #[derive(Debug, PartialEq)]
@@ -50,6 +53,16 @@ impl Phase {
             _ => Self::Pending,
         }
     }
+
+    /// Succeeded or failed.
+    pub(crate) fn has_ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed)
+    }
+}
+
+/// Since when a pod with these conditions is ready, if it is.
+pub(crate) fn ready_since(conditions: &[Condition]) -> Option<Timestamp> {
+    holding(conditions, "Ready").map(|c| c.last_transition_time.unwrap_or_default())
 }
 
 #[derive(Deserialize)]
@@ -110,15 +123,6 @@ struct Status {
     container_statuses: Vec<ContainerStatus>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Condition {
-    #[serde(rename = "type")]
-    kind: Box<str>,
-    status: Box<str>,
-    last_transition_time: Option<Timestamp>,
-}
-
 #[derive(Deserialize)]
 struct PodIp {
     ip: Box<str>,
@@ -134,13 +138,12 @@ impl Pod {
     /// Projects a Pod.
     pub(crate) fn project(object: &Object) -> Option<Self> {
         let Wire { metadata, spec, status } = object.decode().ok()?;
-        let ready = status.conditions.into_iter().find(|c| &*c.kind == "Ready" && &*c.status == "True");
         let sidecars = spec.init_containers.into_iter().filter(|c| &*c.restart_policy == "Always");
         Some(Self {
             key: Key::of(object),
             meta: object.meta().clone(),
             phase: Phase::of(&status.phase),
-            ready: ready.map(|c| c.last_transition_time.unwrap_or_default()),
+            ready: ready_since(&status.conditions),
             node: spec.node_name.filter(|n| !n.is_empty()),
             addresses: status.pod_ips.iter().filter_map(|p| p.ip.parse().ok()).collect(),
             hostname: spec.hostname,
@@ -165,7 +168,7 @@ impl Pod {
 
     /// Succeeded or failed.
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.phase, Phase::Succeeded | Phase::Failed)
+        self.phase.has_ended()
     }
 
     /// Ready for at least `seconds`.

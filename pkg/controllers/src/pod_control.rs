@@ -7,37 +7,23 @@ mod expect;
 
 use std::sync::Arc;
 
-use knarr_api::{Meta, Object, Reason, Status, Value, value, value::to_value};
+use knarr_api::{Meta, Object, Reason, Status, Value, value::to_value};
 use knarr_client::{
-    ApiExt as _, Change, Key, PatchKind, Request, Resource, Verb,
+    ApiExt as _, Change, Key, Resource,
     events::{ObjectRef, Type},
     resources::PODS,
 };
 
 use crate::{
     Context,
+    claims::{Claims, Dependent, Owner},
     context::{Again, reference},
     pod::Pod,
     steps::controlled_by,
 };
 use expect::Expectations;
 
-/// The owner in whose name something is done.
-#[derive(Clone, Copy)]
-pub(crate) struct Owner<'a> {
-    pub(crate) key: &'a Key,
-    pub(crate) meta: &'a Meta,
-}
-
-/// A projection of a pod: controllers that need more than [`Pod`] have their own.
-pub(crate) trait OwnedPod: Send + Sync + 'static {
-    /// Namespace and name.
-    fn key(&self) -> &Key;
-    /// Its metadata.
-    fn meta(&self) -> &Meta;
-}
-
-impl OwnedPod for Pod {
+impl Dependent for Pod {
     fn key(&self) -> &Key {
         &self.key
     }
@@ -49,28 +35,24 @@ impl OwnedPod for Pod {
 
 /// The hands of one controller.
 pub(crate) struct PodControl {
-    cx: Context,
-    /// The kind of the owners.
-    kind: Resource,
-    /// A finalizer that the owner's pods carry while it has them.
-    finalizer: Option<&'static str>,
+    claims: Claims,
     expected: Expectations,
 }
 
 impl PodControl {
     /// For owners of one kind.
     pub(crate) fn new(cx: &Context, kind: &Resource) -> Arc<Self> {
-        Arc::new(Self { cx: cx.clone(), kind: kind.clone(), finalizer: None, expected: Expectations::default() })
+        Arc::new(Self { claims: Claims::new(cx, kind, &PODS), expected: Expectations::default() })
     }
 
     /// For owners whose pods carry a finalizer: it comes with adoption and goes with release.
     pub(crate) fn with_finalizer(cx: &Context, kind: &Resource, finalizer: &'static str) -> Arc<Self> {
-        let expected = Expectations::default();
-        Arc::new(Self { cx: cx.clone(), kind: kind.clone(), finalizer: Some(finalizer), expected })
+        let claims = Claims { finalizer: Some(finalizer), ..Claims::new(cx, kind, &PODS) };
+        Arc::new(Self { claims, expected: Expectations::default() })
     }
 
     /// Notes what a pod's change answers and wakes its owners; `orphan` is told of pods that belong to nobody.
-    pub(crate) fn observe<P: OwnedPod>(
+    pub(crate) fn observe<P: Dependent>(
         &self,
         change: &Change<'_, P>,
         mut wake: impl FnMut(Key),
@@ -78,7 +60,7 @@ impl PodControl {
     ) {
         for pod in [change.old, change.new].into_iter().flatten() {
             match pod.meta().controller() {
-                Some(owner) if *owner.kind == *self.kind.kind => {
+                Some(owner) if *owner.kind == *self.claims.kind.kind => {
                     let key = Key::new(&change.key.namespace, &owner.name);
                     if change.old.is_none() {
                         self.expected.created(&key, &change.key.name);
@@ -111,7 +93,7 @@ impl PodControl {
 
     /// The owner's present pod template as a pod without a name. Read when needed: projections do not keep templates.
     pub(crate) async fn template(&self, owner: Owner<'_>) -> Result<Value, Status> {
-        let live = self.cx.api.get(&self.kind, &owner.key.namespace, &owner.key.name).await?;
+        let live = self.claims.cx.api.get(&self.claims.kind, &owner.key.namespace, &owner.key.name).await?;
         let tree: serde_json::Value = live.decode().map_err(Status::internal)?;
         self.pod(owner, &tree["spec"]["template"])
     }
@@ -124,7 +106,7 @@ impl PodControl {
         }
         pod.set(&["apiVersion"], "v1");
         pod.set(&["kind"], "Pod");
-        pod.set(&["metadata", "ownerReferences"], controlled_by(&self.kind, &owner.key.name, &owner.meta.uid));
+        pod.set(&["metadata", "ownerReferences"], controlled_by(&self.claims.kind, &owner.key.name, &owner.meta.uid));
         Ok(pod)
     }
 
@@ -157,7 +139,7 @@ impl PodControl {
         body: Value,
         seen: impl Fn(&Key) -> bool,
     ) -> Result<Object, Status> {
-        let pod = self.cx.api.create(&PODS, &owner.key.namespace, body).await?;
+        let pod = self.claims.cx.api.create(&PODS, &owner.key.namespace, body).await?;
         self.expected.creation(owner.key, pod.name(), seen);
         Ok(pod)
     }
@@ -178,7 +160,7 @@ impl PodControl {
     /// Deletes a pod without a word; whether it was still there.
     pub(crate) async fn remove(&self, owner: Owner<'_>, key: &Key, uid: &str) -> Result<bool, Status> {
         self.expected.deletion(owner.key, &key.name);
-        match self.cx.delete(&PODS, key, uid).await {
+        match self.claims.cx.delete(&PODS, key, uid).await {
             Ok(()) => Ok(true),
             Err(e) => {
                 self.expected.deleted(owner.key, &key.name);
@@ -187,90 +169,23 @@ impl PodControl {
         }
     }
 
-    /// Of `pods` those that are `owner`'s: orphans that `matches` selects are adopted, its own that it no longer
-    /// selects are released. An owner that is being deleted keeps what it has and takes nothing more.
-    pub(crate) async fn claim<P: OwnedPod>(
+    /// Of `pods` those that are `owner`'s (see [`Claims::claim`]).
+    pub(crate) async fn claim<P: Dependent>(
         &self,
         owner: Owner<'_>,
         pods: impl IntoIterator<Item = Arc<P>>,
         matches: impl Fn(&P) -> bool,
     ) -> Result<Vec<Arc<P>>, Status> {
-        let going = owner.meta.deleted.is_some();
-        let mut confirmed = false;
-        let mut out = Vec::new();
-        for pod in pods {
-            match pod.meta().controller() {
-                Some(controller) if controller.uid != owner.meta.uid => {}
-                Some(_) if matches(&pod) => out.push(pod),
-                Some(_) if going => {}
-                Some(_) => self.release(owner, &*pod).await?,
-                None if going || pod.meta().deleted.is_some() || !matches(&pod) => {}
-                None => {
-                    if !confirmed {
-                        self.confirm(owner).await?;
-                        confirmed = true;
-                    }
-                    if self.adopt(owner, &*pod).await? {
-                        out.push(pod);
-                    }
-                }
-            }
-        }
-        Ok(out)
-    }
-
-    /// Before the first adoption the owner is read from the API: an informer that lags must not make pods the
-    /// property of an owner that is gone.
-    async fn confirm(&self, owner: Owner<'_>) -> Result<(), Status> {
-        let live = self.cx.api.get(&self.kind, &owner.key.namespace, &owner.key.name).await?;
-        if live.meta().uid != owner.meta.uid || live.meta().deleted.is_some() {
-            return Err(Status::conflict(&self.kind.group, &self.kind.plural, &owner.key.name, "the owner is gone"));
-        }
-        Ok(())
-    }
-
-    async fn adopt<P: OwnedPod>(&self, owner: Owner<'_>, pod: &P) -> Result<bool, Status> {
-        let mut metadata = value!({
-            "uid": &*pod.meta().uid,
-            "ownerReferences": controlled_by(&self.kind, &owner.key.name, &owner.meta.uid),
-        });
-        if let Some(finalizer) = self.finalizer {
-            metadata.set(&["finalizers"], [Value::from(finalizer)]);
-        }
-        self.change(pod, metadata).await
-    }
-
-    async fn release<P: OwnedPod>(&self, owner: Owner<'_>, pod: &P) -> Result<(), Status> {
-        let mut metadata = value!({
-            "uid": &*pod.meta().uid,
-            "ownerReferences": [{ "$patch": "delete", "uid": &*owner.meta.uid }],
-        });
-        if let Some(finalizer) = self.finalizer {
-            metadata.set(&["$deleteFromPrimitiveList/finalizers"], [Value::from(finalizer)]);
-        }
-        self.change(pod, metadata).await.map(drop)
-    }
-
-    /// Changes the metadata of a pod that is still the one meant; whether it was.
-    async fn change<P: OwnedPod>(&self, pod: &P, metadata: Value) -> Result<bool, Status> {
-        let request = Request::new(Verb::Patch(PatchKind::Strategic), &PODS)
-            .namespace(&pod.key().namespace)
-            .name(&pod.key().name)
-            .body(value!({ "metadata": metadata }));
-        match self.cx.api.call(request).await {
-            Ok(_) => Ok(true),
-            Err(e) if e.is(Reason::NotFound) || e.is(Reason::Conflict) => Ok(false),
-            Err(e) => Err(e),
-        }
+        self.claims.claim(owner, pods, matches).await
     }
 
     /// Tells something about the owner.
     pub(crate) fn tell(&self, owner: Owner<'_>, kind: Type, reason: &str, message: String) {
-        self.cx.recorder.event(&self.about(owner), kind, reason, message);
+        self.claims.cx.recorder.event(&self.about(owner), kind, reason, message);
     }
 
     fn about(&self, owner: Owner<'_>) -> ObjectRef {
-        reference(&self.kind, owner.key, &owner.meta.uid)
+        reference(&self.claims.kind, owner.key, &owner.meta.uid)
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use knarr_api::{Object, Reason, Status, Value, value};
+use knarr_api::{Object, Reason, Status, value};
 use knarr_client::{
     ApiExt as _, Cache, Key, PatchKind, Request, Verb, WorkQueue,
     resources::{NODES, PODS},
@@ -22,7 +22,8 @@ use serde::Deserialize;
 
 use crate::{
     Context,
-    context::{Again, rfc3339},
+    conditions::{self, Condition, holding},
+    context::Again,
     pod::Phase,
 };
 
@@ -115,14 +116,8 @@ impl Node {
         struct NodeStatus {
             conditions: Vec<Condition>,
         }
-        #[derive(Deserialize)]
-        struct Condition {
-            #[serde(rename = "type")]
-            kind: Box<str>,
-            status: Box<str>,
-        }
         let Wire { spec, status } = object.decode().ok()?;
-        let ready = status.conditions.iter().any(|c| &*c.kind == "Ready" && &*c.status == "True");
+        let ready = holding(&status.conditions, "Ready").is_some();
         Some(Self { lost: !ready && spec.taints.iter().any(|t| &*t.key == OUT_OF_SERVICE) })
     }
 }
@@ -233,14 +228,8 @@ impl Collector {
         if !pod.has_ended() {
             let mut status = value!({ "phase": "Failed" });
             if let Some((reason, message)) = why {
-                let condition = value!({
-                    "type": "DisruptionTarget",
-                    "status": "True",
-                    "reason": reason,
-                    "message": message,
-                    "lastTransitionTime": rfc3339(Timestamp::now()),
-                });
-                status.set(&["conditions"], Value::Array(vec![condition]));
+                let condition = Condition::new("DisruptionTarget", true, reason, message).since(&[], Timestamp::now());
+                status.set(&["conditions"], conditions::print(&[condition]));
             }
             let request = Request::new(Verb::Patch(PatchKind::Strategic), &PODS)
                 .namespace(&pod.key.namespace)

@@ -5,19 +5,14 @@ mod plan;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use knarr_api::{Object, Reason, Status, Value, value};
+use knarr_api::{Object, Reason, Status, Value};
 use knarr_client::{
     Cache, Key, WorkQueue,
     resources::{PODS, REPLICA_SETS},
 };
 use knarr_daemon::Tasks;
 
-use crate::{
-    Context,
-    context::{Again, rfc3339},
-    pod::Pod,
-    pod_control::{Owner, PodControl},
-};
+use crate::{Context, claims::Owner, context::Again, pod::Pod, pod_control::PodControl};
 use plan::{ReplicaSet, Step, plan, status};
 
 #[derive(Clone)]
@@ -143,12 +138,4 @@ impl ReplicaSet {
     fn project(object: &Object) -> Option<Self> {
         plan::project(object)
     }
-}
-
-/// One condition, keeping its time while its state stays.
-fn condition(old: &[plan::Condition], kind: &str, on: bool, reason: &str, message: &str, now: Timestamp) -> Value {
-    let state = if on { "True" } else { "False" };
-    let same = old.iter().find(|c| c.kind == kind && c.status == state);
-    let at = same.and_then(|c| c.last_transition_time.clone()).unwrap_or_else(|| rfc3339(now));
-    value!({ "type": kind, "status": state, "reason": reason, "message": message, "lastTransitionTime": at })
 }

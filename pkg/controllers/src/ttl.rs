@@ -8,7 +8,7 @@ use knarr_client::{ApiExt as _, Cache, Key, Propagation, Request, Verb, WorkQueu
 use knarr_daemon::Tasks;
 use serde::Deserialize;
 
-use crate::{Context, context::Again};
+use crate::{Context, conditions::Condition, context::Again};
 
 const NAME: &str = "ttl-after-finished";
 /// The longest wait at a time: a clock that is set meanwhile is noticed then.
@@ -40,20 +40,11 @@ struct JobStatus {
     conditions: Vec<Condition>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Condition {
-    #[serde(rename = "type")]
-    kind: Box<str>,
-    status: Box<str>,
-    last_transition_time: Option<Timestamp>,
-}
-
 /// Jobs that are over, are not going yet and have a time to go.
 fn project(object: &Object) -> Option<Finished> {
     let Wire { spec, status } = object.decode().ok()?;
     let ttl = spec.ttl_seconds_after_finished.filter(|_| object.meta().deleted.is_none())?;
-    let over = |c: &&Condition| matches!(&*c.kind, "Complete" | "Failed") && &*c.status == "True";
+    let over = |c: &&Condition| matches!(&*c.kind, "Complete" | "Failed") && c.holds();
     let end = status.conditions.iter().find(over)?.last_transition_time?;
     let expires = end.checked_add(SignedDuration::from_secs(i64::from(ttl))).ok()?;
     Some(Finished { uid: object.meta().uid.clone(), expires })

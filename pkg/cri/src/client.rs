@@ -294,6 +294,7 @@ impl Runtime for Cri {
         let Some(name) = normalize(&image.image) else { return self.pull(image, auth, sandbox_config).await };
         let mut attempts = self.registries.attempts(&name);
         let own = attempts.pop().and_then(|own| own.auth);
+        let mut mirrors = String::new();
         for attempt in attempts {
             let spec = v1::ImageSpec { image: attempt.name.clone(), ..image.clone() };
             // A pod's credentials are for the registry it names, not for whoever mirrors it.
@@ -302,10 +303,11 @@ impl Runtime for Cri {
                     adopt(&self.channel, self, &attempt.name, &name).await?;
                     return Ok(reference);
                 }
-                Err(e) => tracing::debug!(image = name, mirror = attempt.name, error = %e, "not from there"),
+                Err(e) => mirrors += &format!("; as {} before: {}", attempt.name, e.message),
             }
         }
-        self.pull(image, auth.or(own), sandbox_config).await
+        let pulled = self.pull(image, auth.or(own), sandbox_config).await;
+        pulled.map_err(|e| CriError { message: e.message + &mirrors, ..e })
     }
 
     async fn remove_image(&self, image: v1::ImageSpec) -> Result<()> {

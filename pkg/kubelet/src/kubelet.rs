@@ -8,7 +8,7 @@ use knarr_client::{
     resources::SERVICES,
 };
 use knarr_cri::{Runtime, events::Event};
-use knarr_daemon::{Crowd, Stop, Tasks};
+use knarr_daemon::{Crowd, Stop, Tasks, clock::Steps};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     shared::Shared,
     status_writer::StatusWriter,
     volumes::{Kernel, Mounter, Volumes},
+    worker::places,
 };
 
 /// HTTP connections of probes and hooks at once.
@@ -128,6 +129,7 @@ impl Kubelet {
             ids: Default::default(),
             runtime_found: Notify::new(),
             images_changed: Arc::default(),
+            starts: Arc::new(Semaphore::new(places())),
             pulls: Semaphore::new(config.parallel_pulls.into()),
             conditions: conditions.subscribe(),
             image_place: Default::default(),
@@ -183,6 +185,16 @@ impl Kubelet {
             let end = pods.clone().follow(followed, stop).await;
             pods.stop(STOP).await;
             end
+        });
+        let awake = registry.clone();
+        tasks.spawn("kubelet-clock", |stop| async move {
+            let mut steps = Steps::new();
+            loop {
+                tokio::select! {
+                    () = steps.next() => awake.all().iter().for_each(|handle| handle.wake()),
+                    () = stop.cancelled() => return Ok::<(), KubeletError>(()),
+                }
+            }
         });
         let (look_at, of) = (shared.clone(), registry.clone());
         tasks.spawn("kubelet-pressure", |stop| pressure::run(look_at, of, conditions, stop));

@@ -108,7 +108,7 @@ impl Pods {
                 Some(Event::Container { .. }) => {}
                 Some(Event::Images) => self.shared.images_changed.notify_one(),
                 Some(Event::Resync) => {
-                    self.registry.all().iter().for_each(|h| h.wake());
+                    self.registry.all().iter().for_each(|h| h.look());
                     self.shared.runtime_found.notify_one();
                 }
                 None => {

@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) runtime_found: Notify,
     /// Images came or went: the Node says which there are.
     pub(crate) images_changed: Arc<Notify>,
+    /// Places for starts.
+    pub(crate) starts: Arc<Semaphore>,
     /// Places for pulls.
     pub(crate) pulls: Semaphore,
     /// What the node is short of.

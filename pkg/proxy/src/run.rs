@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use knarr_client::{Api, Cache, Selection, resources};
 use knarr_daemon::{Backoff, Stop, Tasks};
 use knarr_nft::{Nft, NftError};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     change,
@@ -25,6 +25,9 @@ pub struct Config {
 
 /// How long after a change others are waited for: a rollout changes several objects within milliseconds.
 const SETTLE: Duration = Duration::from_millis(5);
+/// After such a rest the first change is written at once. What comes with it goes with the next, which has to wait for
+/// that write anyway.
+const REST: Duration = Duration::from_millis(50);
 /// How often the whole table is rewritten, whatever happened to it meanwhile.
 const REPAIR: Duration = Duration::from_secs(3600);
 
@@ -88,11 +91,28 @@ impl Proxy {
                     backoff.next_delay()
                 }
             };
+            let written = Instant::now();
             tokio::select! {
-                () = self.wake.notified() => tokio::time::sleep(SETTLE).await,
+                () = self.wake.notified() => tokio::time::sleep(settle(written.elapsed())).await,
                 () = tokio::time::sleep(wait) => applied = None,
                 () = stop.cancelled() => return Ok(()),
             }
         }
+    }
+}
+
+/// How long others are waited for when a change comes so long after the last write.
+fn settle(rest: Duration) -> Duration {
+    if rest < REST { SETTLE } else { Duration::ZERO }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_out_of_the_blue_is_written_at_once() {
+        let millis = |rest| settle(Duration::from_millis(rest)).as_millis();
+        assert_eq!([0, 49, 50, 5000].map(millis), [5, 5, 0, 0]);
     }
 }

@@ -29,7 +29,7 @@ mod websocket;
 pub use error::StreamError;
 pub use forward::{Forward, Forwards};
 pub use outcome::Outcome;
-pub use session::{ClientSession, Options, Session, Size, splice};
+pub use session::{ClientSession, Ending, Options, Session, Size, splice};
 pub use upgrade::{Accepted, Refusal, accept_exec, accept_forward, accept_output};
 
 /// A future that moves the bytes of one connection; ends with the connection.

@@ -1,9 +1,15 @@
 //! A session: what every exec and attach protocol ends in.
 
-use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use std::time::Duration;
 
-use crate::{Outcome, PIPE, Pipe, exec::copy};
+use bytes::BytesMut;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::AsyncWriteExt,
+    sync::{Notify, mpsc, oneshot},
+};
+
+use crate::{Outcome, PIPE, Pipe, exec::copy, pump::next_piece};
 
 /// Which streams were asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,11 +135,32 @@ impl Options {
     }
 }
 
+/// What the end of a client's input is to the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The end of its own input.
+    Passed,
+    /// Nothing: its input stays open for others. Runtimes take the end for a good-bye and cut off the output at once, so
+    /// it is kept back: for good from a client that never typed anything, for it only watches; else until the command
+    /// has been silent for a moment.
+    Kept,
+}
+
+/// A command that said nothing for so long has answered what was typed.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// Joins a client's session with the one that serves it, until the command ends or the client goes away.
-pub async fn splice(mut client: Session, mut server: ClientSession) {
-    let input = copy(client.stdin.take(), server.stdin.take());
-    let output = copy(server.stdout.take(), client.stdout.take());
-    let errors = copy(server.stderr.take(), client.stderr.take());
+pub async fn splice(mut client: Session, mut server: ClientSession, ending: Ending) {
+    let said = Notify::new();
+    let (typed, stdin) = (client.stdin.take(), server.stdin.take());
+    let input = async {
+        match ending {
+            Ending::Passed => copy(typed, stdin).await,
+            Ending::Kept => keep(typed, stdin, &said).await,
+        }
+    };
+    let output = relay(server.stdout.take(), client.stdout.take(), &said);
+    let errors = relay(server.stderr.take(), client.stderr.take(), &said);
     let (resize, mut sizes) = (server.resize.clone(), std::mem::replace(&mut client.resize, mpsc::channel(1).1));
     let terminal = async {
         while let Some(size) = sizes.recv().await {
@@ -158,6 +185,29 @@ pub async fn splice(mut client: Session, mut server: ClientSession) {
     if let Some(outcome) = outcome {
         client.finish(outcome);
     }
+}
+
+/// Copies what the command says, and tells of each piece.
+async fn relay(from: Option<Pipe>, to: Option<Pipe>, said: &Notify) {
+    let (Some(mut from), Some(mut to)) = (from, to) else { return };
+    let mut buffer = BytesMut::new();
+    while let Some(bytes) = next_piece(&mut from, &mut buffer).await {
+        said.notify_one();
+        if to.write_all(&bytes).await.is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown().await;
+}
+
+/// Copies what is typed; see [`Ending::Kept`].
+async fn keep(from: Option<Pipe>, to: Option<Pipe>, said: &Notify) {
+    let (Some(mut from), Some(mut to)) = (from, to) else { return };
+    if let Ok(0) = tokio::io::copy(&mut from, &mut to).await {
+        std::future::pending::<()>().await;
+    }
+    while tokio::time::timeout(SILENCE, said.notified()).await.is_ok() {}
+    let _ = to.shutdown().await;
 }
 
 impl Session {

@@ -46,40 +46,6 @@ pub(super) fn merge(shape: Shape<'_>, live: &mut Value, config: &Value) {
     }
 }
 
-/// Takes the nulls that `config` says out of `merged` again, where null is no value.
-pub(super) fn unsay_nulls(shape: Shape<'_>, merged: &mut Value, config: &Value) {
-    match (shape.class(config), merged, config) {
-        (Class::Struct(ty), Value::Object(merged), Value::Object(says)) => {
-            for (name, said) in says.iter() {
-                let nullable = ty.field(name).is_none_or(|field| field.row.nullable);
-                match merged.get_mut(name) {
-                    Some(there) if there.is_null() && said.is_null() && !nullable => drop(merged.remove(name)),
-                    Some(there) => unsay_nulls(member(ty, name).0, there, said),
-                    None => {}
-                }
-            }
-        }
-        (Class::Map(shape), Value::Object(merged), Value::Object(says)) => {
-            for (name, said) in says.iter() {
-                if let Some(there) = merged.get_mut(name) {
-                    unsay_nulls(shape, there, said);
-                }
-            }
-        }
-        (Class::List(list), Value::Array(merged), Value::Array(says)) => {
-            let shape = list.item().map_or(Shape::Free, Shape::Typed);
-            let mut there: BTreeMap<Element, &mut Value> =
-                merged.iter_mut().filter_map(|item| Some((name_item(list, item).ok()?, item))).collect();
-            for said in says {
-                if let Some(there) = name_item(list, said).ok().and_then(|name| there.get_mut(&name)) {
-                    unsay_nulls(shape, there, said);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
 /// Merges lists whose elements have names. What is in both stands in the order of `config`; what is only in `live`
 /// keeps its place relative to its neighbours.
 fn lists(list: Type<'_>, live: Vec<Value>, config: &[Value]) -> Vec<Value> {

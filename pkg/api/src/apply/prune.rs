@@ -29,69 +29,34 @@ pub(super) fn prune(ty: Type<'_>, merged: &mut Value, last: &Set, held: Set) {
     let kept = left_after(&all.clone().difference(&kept));
     let gone = all.difference(&kept).intersection(&last);
     cut(merged, shape, &gone);
-    drop_nulls(merged, shape);
 }
 
+/// Removes the fields of `gone`.
 fn cut(value: &mut Value, shape: Shape<'_>, gone: &Set) {
-    if remove(shape, value, gone) {
-        *value = Value::object();
-    }
-}
-
-/// Removes the fields of `gone`; answers whether nothing is left.
-fn remove(shape: Shape<'_>, value: &mut Value, gone: &Set) -> bool {
     match (shape.class(value), value) {
         (Class::Struct(ty), Value::Object(map)) => {
             map.retain(|name, inner| step(&Element::field(name), member(ty, name).0, inner, gone));
-            map.is_empty()
         }
         (Class::Map(shape), Value::Object(map)) => {
             map.retain(|name, inner| step(&Element::field(name), shape, inner, gone));
-            map.is_empty()
         }
         (Class::List(list), Value::Array(items)) => {
             let shape = list.item().map_or(Shape::Free, Shape::Typed);
             items.retain_mut(|item| name_item(list, item).map_or(true, |name| step(&name, shape, item, gone)));
-            items.is_empty()
         }
-        _ => false,
+        _ => {}
     }
 }
 
-/// Whether the value under `element` stays. One that has lost everything stays as null: it is still there for the
-/// comparison with the live object, and its owners keep it.
+/// Whether the value under `element` stays. One that has lost everything stays as what it is, but empty: it is still
+/// there for the comparison with the live object, and its owners keep it.
 fn step(element: &Element, shape: Shape<'_>, value: &mut Value, gone: &Set) -> bool {
     match gone.step(element) {
         Some((true, _)) => false,
         Some((false, below)) => {
-            if remove(shape, value, below) {
-                *value = Value::Null;
-            }
+            cut(value, shape, below);
             true
         }
         None => true,
-    }
-}
-
-/// Null members of structs say nothing unless the schema gives null a meaning.
-fn drop_nulls(value: &mut Value, shape: Shape<'_>) {
-    match (shape.class(value), value) {
-        (Class::Struct(ty), Value::Object(map)) => map.retain(|name, inner| match ty.field(name) {
-            Some(field) if inner.is_null() => field.row.nullable,
-            Some(field) => {
-                drop_nulls(inner, Shape::Typed(field.ty()));
-                true
-            }
-            None => true,
-        }),
-        (Class::Map(shape @ Shape::Typed(_)), Value::Object(map)) => {
-            map.iter_mut().for_each(|(_, inner)| drop_nulls(inner, shape));
-        }
-        (Class::List(list), Value::Array(items)) => {
-            if let Some(item) = list.item() {
-                items.iter_mut().for_each(|inner| drop_nulls(inner, Shape::Typed(item)));
-            }
-        }
-        _ => {}
     }
 }

@@ -254,8 +254,42 @@ fn a_null_key_is_the_default() {
         .apply("one", &containers(r#"[{"name":"a","ports":[{"containerPort":80,"protocol":"TCP"}]}]"#))
         .apply("one", &config)
         .is(expect![[r#"
-            {"metadata":{},"spec":{"template":{"spec":{"containers":[{"name":"a","ports":[{"containerPort":80}]}]}}}}
+            {"metadata":{},"spec":{"template":{"spec":{"containers":[{"name":"a","ports":[{"containerPort":80,"protocol":null}]}]}}}}
             02 Apply one v1 {"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"a\"}":{".":{},"f:name":{},"f:ports":{"k:{\"containerPort\":80,\"protocol\":\"TCP\"}":{".":{},"f:containerPort":{},"f:protocol":{}}}}}}}}}
+        "#]]);
+}
+
+#[test]
+fn null_is_a_value_like_any_other() {
+    // Whether the applier leaves something out at the same time, or repeats what it holds, makes no difference.
+    story()
+        .apply("two", r#"{"spec":{"replicas":3}}"#)
+        .refused("one", r#"{"spec":{"replicas":null}}"#)
+        .apply("one", r#"{"metadata":{"labels":{"a":"1"}}}"#)
+        .refused("one", r#"{"spec":{"replicas":null}}"#)
+        .refused("one", r#"{"metadata":{"labels":{"a":"1"}},"spec":{"replicas":null}}"#)
+        .force("one", r#"{"metadata":{"labels":{"a":"1"}},"spec":{"replicas":null}}"#)
+        .is(expect![[r#"
+            409 Apply failed with 1 conflict: conflict with "two": .spec.replicas
+              FieldManagerConflict .spec.replicas: conflict with "two"
+            409 Apply failed with 1 conflict: conflict with "two": .spec.replicas
+              FieldManagerConflict .spec.replicas: conflict with "two"
+            409 Apply failed with 1 conflict: conflict with "two": .spec.replicas
+              FieldManagerConflict .spec.replicas: conflict with "two"
+            {"metadata":{"labels":{"a":"1"}},"spec":{"replicas":null}}
+            06 Apply one v1 {"f:metadata":{"f:labels":{"f:a":{}}},"f:spec":{"f:replicas":{}}}
+        "#]]);
+}
+
+#[test]
+fn what_an_apply_empties_is_still_there() {
+    story()
+        .apply("one", r#"{"metadata":{"labels":{"a":"1"}}}"#)
+        .apply("two", r#"{"metadata":{"labels":{}}}"#)
+        .apply("one", r#"{"metadata":{}}"#)
+        .is(expect![[r#"
+            {"metadata":{"labels":{}}}
+            02 Apply two v1 {"f:metadata":{"f:labels":{}}}
         "#]]);
 }
 

@@ -34,6 +34,7 @@ fn good_and_bad() {
     sort(config_map_key, &["a.b", "1", "-"], &["", "a/b", "..", ".", "..a", &"a".repeat(254)]);
     sort(port_name, &["http", "a-1"], &["", "1", "a--b", "-a", "a-", "A", &"a".repeat(16)]);
     sort(path_segment_name, &["a:b", "A"], &[".", "..", "a/b", "a%b"]);
+    sort(condition_reason, &["A", "a_", "A,b:C1"], &["", "1a", "_a", "a,", "a:", "a b", "é"]);
     sort(percent, &["1%", "100%"], &["%", "1", "1.5%"]);
     sort(http_header_name, &["X-A"], &["", "X A"]);
     assert!(port_number(1).is_empty() && !port_number(0).is_empty() && !port_number(65536).is_empty());

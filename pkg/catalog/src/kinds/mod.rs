@@ -128,7 +128,7 @@ fn workloads(plural: &str) -> Rules {
         "horizontalpodautoscalers" => {
             SUBDOMAIN.default(d::autoscaler).validate(v::autoscaler).validate_update(v::autoscaler_update)
         }
-        "poddisruptionbudgets" => SUBDOMAIN.validate(v::disruption_budget),
+        "poddisruptionbudgets" => SUBDOMAIN.validate(v::disruption_budget).validate_update(v::disruption_budget_update),
         _ => SUBDOMAIN,
     }
 }

@@ -7,7 +7,10 @@ use knarr_api::{Object, quantity::Quantity};
 use serde::Deserialize;
 
 use super::usage::Samples;
-use crate::pod::Phase;
+use crate::{
+    conditions::{Condition, find},
+    pod::Phase,
+};
 
 /// After its start a pod's CPU counts only while it is ready.
 const INITIALIZATION: SignedDuration = SignedDuration::from_mins(5);
@@ -66,27 +69,18 @@ struct Status {
     conditions: Vec<Condition>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Condition {
-    #[serde(rename = "type")]
-    kind: Box<str>,
-    status: Box<str>,
-    last_transition_time: Option<Timestamp>,
-}
-
 impl PodFacts {
     /// Reads a pod.
     pub(super) fn of(object: &Object) -> Option<Self> {
         let Wire { spec, status } = object.decode().ok()?;
         let sidecars = spec.init_containers.into_iter().filter(|c| &*c.restart_policy == "Always");
-        let ready = status.conditions.into_iter().find(|c| &*c.kind == "Ready");
         Some(Self {
             name: object.name().into(),
             going: object.meta().deleted.is_some(),
             phase: Phase::of(&status.phase),
             started: status.start_time,
-            ready: ready.map(|c| (c.status, c.last_transition_time.unwrap_or_default())),
+            ready: find(&status.conditions, "Ready")
+                .map(|c| (c.status.clone(), c.last_transition_time.unwrap_or_default())),
             containers: spec.containers.into_iter().chain(sidecars).collect(),
             requests: spec.resources.requests,
         })

@@ -5,7 +5,7 @@ use knarr_api::{Meta, Object, Value, value};
 use knarr_client::Key;
 use serde::Deserialize;
 
-use crate::context::rfc3339;
+use crate::{conditions::Condition, context::rfc3339};
 
 /// A CronJob.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,15 +166,9 @@ impl Child {
             completion_time: Option<Timestamp>,
             conditions: Vec<Condition>,
         }
-        #[derive(Deserialize)]
-        struct Condition {
-            #[serde(rename = "type")]
-            kind: Box<str>,
-            status: Box<str>,
-        }
         object.meta().controller().filter(|c| &*c.kind == "CronJob")?;
         let Wire { status } = object.decode().ok()?;
-        let end = status.conditions.iter().filter(|c| &*c.status == "True").find_map(|c| match &*c.kind {
+        let end = status.conditions.iter().filter(|c| c.holds()).find_map(|c| match &*c.kind {
             "Complete" => Some(End::Complete),
             "Failed" => Some(End::Failed),
             _ => None,

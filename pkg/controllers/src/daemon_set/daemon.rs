@@ -8,7 +8,7 @@ use knarr_client::Key;
 use serde::Deserialize;
 
 use super::model::{Affinity, DaemonSet};
-use crate::{history::HASH_LABEL, pod::Pod, pod_control::OwnedPod};
+use crate::{claims::Dependent, history::HASH_LABEL, pod::Pod};
 
 /// The pod label that repeats the set's counter of templates.
 pub(super) const GENERATION_LABEL: &str = "pod-template-generation";
@@ -21,7 +21,7 @@ pub(super) struct Daemon {
     pub(super) node: Option<Box<str>>,
 }
 
-impl OwnedPod for Daemon {
+impl Dependent for Daemon {
     fn key(&self) -> &Key {
         &self.pod.key
     }

@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use super::eligible::tolerations;
 use crate::{
+    claims::Owner,
     pod::LabelSelector,
-    pod_control::Owner,
     steps::{fingerprint, scaled},
 };
 

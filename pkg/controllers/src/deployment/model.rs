@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use knarr_api::{Meta, Object};
 use knarr_client::Key;
 use serde::Deserialize;
 
-use crate::{pod::LabelSelector, steps::scaled};
+use crate::{
+    claims::{Dependent, Owner},
+    conditions::Condition,
+    pod::LabelSelector,
+    steps::scaled,
+};
 
 pub(super) const HASH_LABEL: &str = "pod-template-hash";
 pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -60,18 +64,6 @@ pub(super) struct DeploymentStatus {
     pub(super) terminating_replicas: Option<i32>,
     pub(super) collision_count: Option<i32>,
     pub(super) conditions: Vec<Condition>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Condition {
-    #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) status: String,
-    pub(super) reason: String,
-    pub(super) message: String,
-    pub(super) last_update_time: Option<Timestamp>,
-    pub(super) last_transition_time: Option<Timestamp>,
 }
 
 /// A ReplicaSet as the Deployment controller sees it.
@@ -144,7 +136,21 @@ struct SetSpec {
     replicas: Option<i32>,
 }
 
+impl Dependent for ReplicaSet {
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
 impl Deployment {
+    pub(super) fn owner(&self) -> Owner<'_> {
+        Owner { key: &self.key, meta: &self.meta }
+    }
+
     pub(super) fn project(object: &Object) -> Option<Self> {
         let Wire { metadata, spec, status }: Wire<DeploymentSpec, DeploymentStatus> = object.decode().ok()?;
         let mut inherited = metadata.annotations;

@@ -6,10 +6,13 @@ use jiff::Timestamp;
 use knarr_api::{Value, value};
 
 use super::{
-    model::{Condition, Deployment, DeploymentStatus, ReplicaSet},
+    model::{Deployment, DeploymentStatus, ReplicaSet},
     plan::newest,
 };
-use crate::context::{Again, rfc3339};
+use crate::{
+    conditions::{self, Condition, find},
+    context::Again,
+};
 
 /// The new status, if it differs, and when it may differ by itself (the progress deadline).
 pub(super) fn status(
@@ -36,49 +39,33 @@ pub(super) fn status(
     next.conditions.push(availability(d, available));
     let (progress, again) = progress(d, new, &next, failure, now);
     next.conditions.extend(progress);
-    let own = || failure.map(|message| condition("ReplicaFailure", true, "FailedCreate", message.to_owned()));
+    let own = || failure.map(|message| Condition::new("ReplicaFailure", true, "FailedCreate", message.to_owned()));
     next.conditions.extend(replica_failure(new, sets).or_else(own));
-    for c in &mut next.conditions {
-        keep_times(c, &d.status.conditions, now);
-    }
+    next.conditions = next.conditions.into_iter().map(|c| dated(c, &d.status.conditions, now)).collect();
     if next == d.status { (None, again) } else { (Some(print(&next)), again) }
 }
 
 /// What hinders a ReplicaSet, the newest first, is told of the Deployment.
 fn replica_failure(new: Option<&Arc<ReplicaSet>>, sets: &[Arc<ReplicaSet>]) -> Option<Condition> {
-    let mut told = new.into_iter().chain(sets).flat_map(|s| &s.status.conditions);
-    let found = told.find(|c| c.kind == "ReplicaFailure")?;
+    let found = new.into_iter().chain(sets).find_map(|s| find(&s.status.conditions, "ReplicaFailure"))?;
     Some(Condition { last_update_time: None, last_transition_time: None, ..found.clone() })
 }
 
-fn condition(kind: &str, on: bool, reason: &str, message: String) -> Condition {
-    let status = if on { "True" } else { "False" };
-    Condition {
-        kind: kind.to_owned(),
-        status: status.to_owned(),
-        reason: reason.to_owned(),
-        message,
-        ..Condition::default()
-    }
-}
-
-/// The transition time changes with the status, the update time with anything said.
-fn keep_times(c: &mut Condition, old: &[Condition], now: Timestamp) {
-    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let old = old.iter().find(|o| o.kind == c.kind);
-    let same = old.is_some_and(|o| o.status == c.status && o.reason == c.reason && o.message == c.message);
-    let kept = |time: Option<Timestamp>, keep: bool| if keep { time } else { None }.or(Some(now));
-    c.last_transition_time = kept(old.and_then(|o| o.last_transition_time), old.is_some_and(|o| o.status == c.status));
-    c.last_update_time = kept(old.and_then(|o| o.last_update_time), same && c.last_update_time.is_none());
+/// A condition with its times: the update time changes with anything said.
+fn dated(mut c: Condition, old: &[Condition], now: Timestamp) -> Condition {
+    let same = find(old, &c.kind).filter(|o| o.agrees(&c));
+    c.last_update_time =
+        c.last_update_time.or(same.and_then(|o| o.last_update_time)).or(Some(conditions::to_the_second(now)));
+    c.since(old, now)
 }
 
 fn availability(d: &Deployment, available: i32) -> Condition {
     if available >= d.replicas - d.unavailable() {
         let text = "Deployment has minimum availability.".to_owned();
-        condition("Available", true, "MinimumReplicasAvailable", text)
+        Condition::new("Available", true, "MinimumReplicasAvailable", text)
     } else {
         let text = "Deployment does not have minimum availability.".to_owned();
-        condition("Available", false, "MinimumReplicasUnavailable", text)
+        Condition::new("Available", false, "MinimumReplicasUnavailable", text)
     }
 }
 
@@ -90,7 +77,7 @@ fn progress(
     failure: Option<&str>,
     now: Timestamp,
 ) -> (Option<Condition>, Again) {
-    let told = d.status.conditions.iter().find(|c| c.kind == "Progressing");
+    let told = find(&d.status.conditions, "Progressing");
     let Some(deadline) = d.deadline else { return (None, None) };
     let what = match new {
         Some(n) => format!("ReplicaSet \"{}\"", n.key.name),
@@ -99,7 +86,10 @@ fn progress(
     if d.paused {
         let text = "Deployment is paused".to_owned();
         return (
-            Some(Condition { status: "Unknown".into(), ..condition("Progressing", true, "DeploymentPaused", text) }),
+            Some(Condition {
+                status: "Unknown".into(),
+                ..Condition::new("Progressing", true, "DeploymentPaused", text)
+            }),
             None,
         );
     }
@@ -109,45 +99,45 @@ fn progress(
         && next.observed_generation >= d.meta.generation;
     if complete && new.is_some() {
         let text = format!("{what} has successfully progressed.");
-        return (Some(condition("Progressing", true, "NewReplicaSetAvailable", text)), None);
+        return (Some(Condition::new("Progressing", true, "NewReplicaSetAvailable", text)), None);
     }
     let (Some(told), Some(n)) = (told, new) else {
         if failure.is_some() && new.is_none() {
             let text = failure.unwrap_or_default().to_owned();
-            return (Some(condition("Progressing", false, "ReplicaSetCreateError", text)), None);
+            return (Some(Condition::new("Progressing", false, "ReplicaSetCreateError", text)), None);
         }
         let text = match new {
             Some(n) => format!("Found new replica set \"{}\"", n.key.name),
             None => format!("Created new replica set for {what}"),
         };
         let reason = if new.is_some() { "FoundNewReplicaSet" } else { "NewReplicaSetCreated" };
-        return (Some(condition("Progressing", true, reason, text)), wait(deadline));
+        return (Some(Condition::new("Progressing", true, reason, text)), wait(deadline));
     };
     let old = &d.status;
     let moved = next.updated_replicas > old.updated_replicas
         || next.replicas - next.updated_replicas < old.replicas - old.updated_replicas
         || next.ready_replicas > old.ready_replicas
         || next.available_replicas > old.available_replicas
-        || old.observed_generation < d.meta.generation && told.reason != "ProgressDeadlineExceeded";
+        || old.observed_generation < d.meta.generation && &*told.reason != "ProgressDeadlineExceeded";
     let text = format!("ReplicaSet \"{}\" is progressing.", n.key.name);
-    if moved || told.status == "Unknown" {
-        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        let c = condition("Progressing", true, "ReplicaSetUpdated", text);
+    if moved || &*told.status == "Unknown" {
+        let now = conditions::to_the_second(now);
+        let c = Condition::new("Progressing", true, "ReplicaSetUpdated", text);
         return (Some(Condition { last_update_time: Some(now), ..c }), wait(deadline));
     }
     let since = told.last_update_time.unwrap_or(now);
     let left = i64::from(deadline) - now.duration_since(since).as_secs();
-    if told.reason == "ProgressDeadlineExceeded" || (left <= 0 && told.reason != "NewReplicaSetAvailable") {
+    if &*told.reason == "ProgressDeadlineExceeded" || (left <= 0 && &*told.reason != "NewReplicaSetAvailable") {
         let text = format!("ReplicaSet \"{}\" has timed out progressing.", n.key.name);
-        return (Some(condition("Progressing", false, "ProgressDeadlineExceeded", text)), None);
+        return (Some(Condition::new("Progressing", false, "ProgressDeadlineExceeded", text)), None);
     }
-    if told.reason == "NewReplicaSetAvailable" && told.message.contains(n.key.name.as_str()) {
+    if &*told.reason == "NewReplicaSetAvailable" && told.message.contains(n.key.name.as_str()) {
         // Complete once, pods lost since: that is not the rollout's failure.
-        return (Some(condition("Progressing", true, &told.reason, told.message.clone())), None);
+        return (Some(Condition::new("Progressing", true, &told.reason, told.message.clone())), None);
     }
-    let kept = if told.reason == "NewReplicaSetAvailable" { "ReplicaSetUpdated" } else { told.reason.as_str() };
-    let text = if kept == told.reason { told.message.clone() } else { text };
-    (Some(condition("Progressing", true, kept, text)), wait(i32::try_from(left.max(1)).unwrap_or(deadline)))
+    let kept = if &*told.reason == "NewReplicaSetAvailable" { "ReplicaSetUpdated" } else { &*told.reason };
+    let text = if *kept == *told.reason { told.message.to_string() } else { text };
+    (Some(Condition::new("Progressing", true, kept, text)), wait(i32::try_from(left.max(1)).unwrap_or(deadline)))
 }
 
 fn wait(seconds: i32) -> Again {
@@ -155,16 +145,6 @@ fn wait(seconds: i32) -> Again {
 }
 
 fn print(s: &DeploymentStatus) -> Value {
-    let conditions = s.conditions.iter().map(|c| {
-        value!({
-            "type": c.kind.as_str(),
-            "status": c.status.as_str(),
-            "reason": c.reason.as_str(),
-            "message": c.message.as_str(),
-            "lastUpdateTime": rfc3339(c.last_update_time.unwrap_or_default()),
-            "lastTransitionTime": rfc3339(c.last_transition_time.unwrap_or_default()),
-        })
-    });
     value!({
         "observedGeneration": s.observed_generation,
         "replicas": s.replicas,
@@ -173,7 +153,7 @@ fn print(s: &DeploymentStatus) -> Value {
         "availableReplicas": s.available_replicas,
         "unavailableReplicas": s.unavailable_replicas,
         "terminatingReplicas": s.terminating_replicas.unwrap_or(0),
-        "conditions": Value::Array(conditions.collect()),
+        "conditions": conditions::print(&s.conditions),
     })
 }
 
@@ -193,7 +173,7 @@ mod tests {
         if let (Some(status), _) = status(d, sets, None, at(now)) {
             d.status = value::from_value(&status).unwrap();
         }
-        d.status.conditions.iter().find(|c| c.kind == "Progressing").unwrap().reason.clone()
+        find(&d.status.conditions, "Progressing").unwrap().reason.to_string()
     }
 
     #[test]
@@ -212,15 +192,12 @@ mod tests {
     fn a_set_that_cannot_make_pods_is_told() {
         let mut d = deployment(1, "v1", json!({}));
         let mut broken = (*set("s", "v1", 1, 1, 0)).clone();
-        broken.status.conditions = vec![condition("ReplicaFailure", true, "FailedCreate", "forbidden".into())];
+        broken.status.conditions = vec![Condition::new("ReplicaFailure", true, "FailedCreate", "forbidden")];
         step(&mut d, &[Arc::new(broken)], "2026-01-01T00:00:00Z");
-        let told = d.status.conditions.iter().find(|c| c.kind == "ReplicaFailure").unwrap();
-        assert_eq!(
-            (told.status.as_str(), told.reason.as_str(), told.message.as_str()),
-            ("True", "FailedCreate", "forbidden")
-        );
+        let told = find(&d.status.conditions, "ReplicaFailure").unwrap();
+        assert_eq!((&*told.status, &*told.reason, &*told.message), ("True", "FailedCreate", "forbidden"));
         step(&mut d, &[set("s", "v1", 1, 1, 0)], "2026-01-01T00:00:01Z");
-        assert!(d.status.conditions.iter().all(|c| c.kind != "ReplicaFailure"));
+        assert!(find(&d.status.conditions, "ReplicaFailure").is_none());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use knarr_client::Key;
 use serde::Deserialize;
 
 use crate::{
+    conditions::{self, Condition, holding},
     context::rfc3339,
     pod::{LabelSelector, Phase},
 };
@@ -54,19 +55,6 @@ pub(super) struct BudgetStatus {
     /// Pods whose eviction was allowed and that are not seen going yet, with the time of that.
     pub(super) disrupted_pods: BTreeMap<Box<str>, Timestamp>,
     pub(super) conditions: Vec<Condition>,
-}
-
-/// One condition.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Condition {
-    #[serde(rename = "type")]
-    pub(super) kind: Box<str>,
-    pub(super) status: Box<str>,
-    pub(super) reason: Box<str>,
-    pub(super) message: Box<str>,
-    pub(super) observed_generation: i64,
-    pub(super) last_transition_time: Option<Timestamp>,
 }
 
 /// A pod.
@@ -118,16 +106,6 @@ impl BudgetStatus {
         let mut disrupted = Value::object();
         old.disrupted_pods.keys().for_each(|name| disrupted.set(&[name], Value::Null));
         self.disrupted_pods.iter().for_each(|(name, at)| disrupted.set(&[name], rfc3339(*at)));
-        let conditions = self.conditions.iter().map(|c| {
-            value!({
-                "type": &*c.kind,
-                "status": &*c.status,
-                "reason": &*c.reason,
-                "message": &*c.message,
-                "observedGeneration": c.observed_generation,
-                "lastTransitionTime": rfc3339(c.last_transition_time.unwrap_or_default()),
-            })
-        });
         value!({
             "observedGeneration": self.observed_generation,
             "expectedPods": self.expected_pods,
@@ -135,7 +113,7 @@ impl BudgetStatus {
             "desiredHealthy": self.desired_healthy,
             "disruptionsAllowed": self.disruptions_allowed,
             "disruptedPods": disrupted,
-            "conditions": Value::Array(conditions.collect()),
+            "conditions": conditions::print(&self.conditions),
         })
     }
 }
@@ -155,13 +133,13 @@ impl Pod {
             status: PodStatus,
         }
         let Wire { status } = object.decode().ok()?;
-        let holds = |kind: &str| status.conditions.iter().find(|c| &*c.kind == kind && &*c.status == "True");
-        let ended = matches!(Phase::of(&status.phase), Phase::Succeeded | Phase::Failed);
-        let target = holds("DisruptionTarget").filter(|c| &*c.reason != "TerminationByKubelet" && !ended);
+        let ended = Phase::of(&status.phase).has_ended();
+        let target =
+            holding(&status.conditions, "DisruptionTarget").filter(|c| &*c.reason != "TerminationByKubelet" && !ended);
         Some(Self {
             key: Key::of(object),
             meta: object.meta().clone(),
-            ready: holds("Ready").is_some(),
+            ready: holding(&status.conditions, "Ready").is_some(),
             target: target.map(|c| c.last_transition_time.unwrap_or_default()),
         })
     }

@@ -4,8 +4,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::model::{Bound, Budget, BudgetStatus, Condition, Pod};
-use crate::{context::Again, steps::scaled};
+use super::model::{Bound, Budget, BudgetStatus, Pod};
+use crate::{
+    conditions::{Condition, put},
+    context::Again,
+    steps::scaled,
+};
 
 /// A pod whose eviction was allowed and that is not seen going after so long is not going.
 pub(super) const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
@@ -65,22 +69,8 @@ fn disrupted(budget: &Budget, pods: &[Arc<Pod>], now: Timestamp) -> (BTreeMap<Bo
 
 impl BudgetStatus {
     fn say(&mut self, on: bool, reason: &str, message: &str, now: Timestamp) {
-        let status = if on { "True" } else { "False" };
-        let old = self.conditions.iter().position(|c| &*c.kind == "DisruptionAllowed");
-        let since = old.map(|at| &self.conditions[at]).filter(|c| &*c.status == status);
-        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        let condition = Condition {
-            kind: "DisruptionAllowed".into(),
-            status: status.into(),
-            reason: reason.into(),
-            message: message.into(),
-            observed_generation: self.observed_generation,
-            last_transition_time: since.and_then(|c| c.last_transition_time).or(Some(now)),
-        };
-        match old {
-            Some(at) => self.conditions[at] = condition,
-            None => self.conditions.push(condition),
-        }
+        let new = Condition::new("DisruptionAllowed", on, reason, message).since(&self.conditions, now);
+        put(&mut self.conditions, Condition { observed_generation: self.observed_generation, ..new });
     }
 }
 

@@ -5,7 +5,7 @@ use knarr_client::Key;
 use serde::Deserialize;
 
 use super::HASH_LABEL;
-use crate::steps::fingerprint;
+use crate::{claims::Dependent, steps::fingerprint};
 
 /// One revision. The template itself is read when a pod is made from it.
 #[derive(Debug, PartialEq)]
@@ -33,6 +33,16 @@ struct Data {
 #[derive(Deserialize)]
 struct Spec {
     template: serde_json::Value,
+}
+
+impl Dependent for Revision {
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
 }
 
 impl Revision {

@@ -168,8 +168,10 @@ impl<'a> Account<'a> {
         let kind = if verdict.success { "Complete" } else { "Failed" };
         self.status.say(kind, true, &verdict.reason, &verdict.message, s.now);
         let mut told = Vec::new();
+        // What is over has begun, even if it rested all the time; and the clock may have been put back since.
+        let began = *self.status.start_time.get_or_insert(s.now);
         if verdict.success {
-            self.status.completion_time = Some(s.now);
+            self.status.completion_time = Some(s.now.max(began));
             if s.job.completions.is_some_and(|n| self.status.succeeded > n) {
                 let text = "Too many succeeded pods running after completion count reached";
                 told.push((Type::Warning, "TooManySucceededPods".to_owned(), text.to_owned()));

@@ -103,7 +103,7 @@ impl Standing<'_> {
         let status = &self.job.status;
         let of = |kind: &str, success| {
             let c = status.holding(kind)?;
-            Some(Verdict { success, reason: c.reason.clone(), message: c.message.clone(), told: true })
+            Some(Verdict { success, reason: c.reason.to_string(), message: c.message.to_string(), told: true })
         };
         of("SuccessCriteriaMet", true).or_else(|| of("FailureTarget", false))
     }

@@ -10,8 +10,8 @@ use super::{
     status::JobStatus,
 };
 use crate::{
+    claims::Owner,
     pod::{LabelSelector, Phase},
-    pod_control::Owner,
 };
 
 /// Who manages a Job that names nobody else.

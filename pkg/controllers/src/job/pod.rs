@@ -7,7 +7,11 @@ use knarr_api::{Meta, Object};
 use knarr_client::Key;
 use serde::Deserialize;
 
-use crate::{pod::Phase, pod_control::OwnedPod};
+use crate::{
+    claims::Dependent,
+    conditions::{Condition, find},
+    pod::{Phase, ready_since},
+};
 
 /// The finalizer that holds a pod until it has been counted.
 pub(super) const TRACKING: &str = "batch.kubernetes.io/job-tracking";
@@ -41,7 +45,7 @@ pub(super) struct JobPod {
     pub(super) finished: Timestamp,
 }
 
-impl OwnedPod for JobPod {
+impl Dependent for JobPod {
     fn key(&self) -> &Key {
         &self.key
     }
@@ -62,8 +66,6 @@ impl JobPod {
         }
         let Wire { metadata, spec, status } = object.decode().ok()?;
         let all = || status.container_statuses.iter().chain(&status.init_container_statuses);
-        let ready = status.conditions.iter().find(|c| &*c.kind == "Ready");
-        let ready_since = ready.filter(|c| &*c.status == "True").map(|c| c.last_transition_time.unwrap_or_default());
         let exits = all().filter_map(|c| {
             let end = c.state.terminated.as_ref().filter(|t| t.exit_code != 0)?;
             Some((c.name.clone(), end.exit_code))
@@ -74,14 +76,14 @@ impl JobPod {
             meta: meta.clone(),
             phase: Phase::of(&status.phase),
             node: !spec.node_name.is_empty(),
-            ready: ready_since,
+            ready: ready_since(&status.conditions),
             index: number(metadata.annotations.index),
             failures: number(metadata.annotations.failures).unwrap_or(0),
             ignored_failures: number(metadata.annotations.ignored).unwrap_or(0),
             restarts: all().fold(0i32, |n, c| n.saturating_add(c.restart_count)),
             most_restarts: status.container_statuses.iter().map(|c| c.restart_count).max().unwrap_or(0),
             exits: exits.collect(),
-            finished: finished(meta, metadata.deletion_grace_period_seconds, &spec, &status, ready),
+            finished: finished(meta, metadata.deletion_grace_period_seconds, &spec, &status),
             conditions: status.conditions.into_iter().map(|c| (c.kind, c.status)).collect(),
         })
     }
@@ -93,16 +95,12 @@ impl JobPod {
 
     /// Neither ended nor being deleted.
     pub(super) fn is_active(&self) -> bool {
-        !self.has_ended() && self.meta.deleted.is_none()
+        !self.phase.has_ended() && self.meta.deleted.is_none()
     }
 
     /// Being deleted and not ended yet.
     pub(super) fn is_terminating(&self) -> bool {
-        !self.has_ended() && self.meta.deleted.is_some()
-    }
-
-    fn has_ended(&self) -> bool {
-        matches!(self.phase, Phase::Succeeded | Phase::Failed)
+        !self.phase.has_ended() && self.meta.deleted.is_some()
     }
 }
 
@@ -111,7 +109,7 @@ fn tracked(meta: &Meta) -> bool {
 }
 
 /// When the containers ended; else since when it is not ready; else when its deletion was asked for.
-fn finished(meta: &Meta, grace: i64, spec: &Spec, status: &Status, ready: Option<&Condition>) -> Timestamp {
+fn finished(meta: &Meta, grace: i64, spec: &Spec, status: &Status) -> Timestamp {
     let sidecars: HashSet<&str> =
         spec.init_containers.iter().filter(|c| &*c.restart_policy == "Always").map(|c| &*c.name).collect();
     let inits = status.init_container_statuses.iter().filter(|c| sidecars.contains(&*c.name));
@@ -121,7 +119,8 @@ fn finished(meta: &Meta, grace: i64, spec: &Spec, status: &Status, ready: Option
         .chain(inits)
         .map(|c| c.state.terminated.as_ref().and_then(|t| t.finished_at))
         .collect();
-    let unready = || ready.filter(|c| &*c.status == "False").and_then(|c| c.last_transition_time);
+    let unready =
+        || find(&status.conditions, "Ready").filter(|c| &*c.status == "False").and_then(|c| c.last_transition_time);
     let told = || {
         let at: Timestamp = meta.deleted.as_deref()?.parse().ok()?;
         at.checked_sub(SignedDuration::from_secs(grace)).ok()
@@ -181,15 +180,6 @@ struct Status {
     conditions: Vec<Condition>,
     container_statuses: Vec<ContainerStatus>,
     init_container_statuses: Vec<ContainerStatus>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Condition {
-    #[serde(rename = "type")]
-    kind: Box<str>,
-    status: Box<str>,
-    last_transition_time: Option<Timestamp>,
 }
 
 #[derive(Deserialize, Default)]

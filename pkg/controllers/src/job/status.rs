@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use knarr_api::{Value, value};
 use serde::Deserialize;
 
-use crate::context::rfc3339;
+use crate::{
+    conditions::{self, Condition, find, holding, put},
+    context::rfc3339,
+};
 
 /// `status`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -38,23 +41,10 @@ impl Uncounted {
     }
 }
 
-/// One condition.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Condition {
-    #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) status: String,
-    pub(super) reason: String,
-    pub(super) message: String,
-    last_probe_time: Option<Timestamp>,
-    last_transition_time: Option<Timestamp>,
-}
-
 impl JobStatus {
     /// The condition of a type, if it holds.
     pub(super) fn holding(&self, kind: &str) -> Option<&Condition> {
-        self.conditions.iter().find(|c| c.kind == kind && c.status == "True")
+        holding(&self.conditions, kind)
     }
 
     /// Whether it is over.
@@ -64,22 +54,14 @@ impl JobStatus {
 
     /// Says a condition; whether that changed anything. A condition that was never there is not said to be false.
     pub(super) fn say(&mut self, kind: &str, on: bool, reason: &str, message: &str, now: Timestamp) -> bool {
-        let status = if on { "True" } else { "False" };
-        let new = Condition {
-            kind: kind.to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-            last_probe_time: Some(now),
-            last_transition_time: Some(now),
-        };
-        match self.conditions.iter_mut().find(|c| c.kind == kind) {
-            Some(c) if c.status == status && c.reason == reason && c.message == message => return false,
-            Some(c) => *c = new,
-            None if on => self.conditions.push(new),
-            None => return false,
+        let at = Some(now);
+        let new =
+            Condition { last_probe_time: at, last_transition_time: at, ..Condition::new(kind, on, reason, message) };
+        let changes = find(&self.conditions, kind).map_or(on, |old| !old.agrees(&new));
+        if changes {
+            put(&mut self.conditions, new);
         }
-        true
+        changes
     }
 
     /// As a merge patch writes it: what is not there is taken away.
@@ -89,20 +71,6 @@ impl JobStatus {
             [] => Value::Null,
             uids => Value::Array(uids.iter().map(|uid| (&**uid).into()).collect()),
         };
-        let conditions = self.conditions.iter().map(|c| {
-            let mut out = value!({
-                "type": c.kind.as_str(),
-                "status": c.status.as_str(),
-                "reason": c.reason.as_str(),
-                "message": c.message.as_str(),
-            });
-            for (key, at) in [("lastProbeTime", c.last_probe_time), ("lastTransitionTime", c.last_transition_time)] {
-                if let Some(at) = at {
-                    out.set(&[key], rfc3339(at));
-                }
-            }
-            out
-        });
         let uncounted = self.uncounted_terminated_pods.clone().unwrap_or_default();
         value!({
             "active": self.active,
@@ -118,7 +86,7 @@ impl JobStatus {
                 "succeeded": uids(&uncounted.succeeded),
                 "failed": uids(&uncounted.failed),
             },
-            "conditions": Value::Array(conditions.collect()),
+            "conditions": conditions::print(&self.conditions),
         })
     }
 }

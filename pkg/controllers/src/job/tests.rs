@@ -122,7 +122,7 @@ fn round(job: &Job, pods: &[Arc<JobPod>], settled: bool) -> (String, JobStatus) 
     text.extend(Some(&status.completed_indexes).filter(|i| !i.is_empty()).map(|i| format!("done={i}")));
     text.extend(status.failed_indexes.as_ref().map(|i| format!("lost={i}")));
     for c in &status.conditions {
-        let not = if c.status == "True" { "" } else { "!" };
+        let not = if c.holds() { "" } else { "!" };
         text.push(format!("{not}{}/{}", c.kind, c.reason));
     }
     text.extend(plan.again.map(|wait| format!("in {}s", wait.as_secs())));
@@ -233,6 +233,17 @@ fn jobs_rest_and_go_on() {
     assert_eq!((text.as_str(), status.start_time), ("+2 a2 !Suspended/JobResumed", Some(now())));
     let ran = job(&json!({"suspend": true}), &json!({"startTime": "2026-01-01T10:00:00Z"}));
     assert_eq!(round(&ran, &[], true).1.start_time, None, "the deadline will start again");
+}
+
+#[test]
+fn what_is_over_has_begun_and_ended_later() {
+    let done = pods("S S S S S");
+    let (_, status) = round(&job(&json!({"suspend": true}), &json!({})), &done, true);
+    assert_eq!((status.start_time, status.completion_time), (Some(now()), Some(now())));
+    let tomorrow = json!({"startTime": "2026-01-02T10:00:00Z"});
+    let (_, status) = round(&job(&json!({}), &tomorrow), &done, true);
+    assert!(status.completion_time > Some(now()), "the clock was put back");
+    assert_eq!(status.completion_time, status.start_time);
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use knarr_api::{Meta, value};
 use serde_json::json;
 
 use super::*;

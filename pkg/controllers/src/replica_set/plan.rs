@@ -7,8 +7,8 @@ use knarr_api::{Meta, Object, Value, value};
 use knarr_client::Key;
 use serde::Deserialize;
 
-use super::condition;
 use crate::{
+    conditions::{self, Condition, find},
     context::Again,
     pod::{LabelSelector, Pod, until_available},
 };
@@ -68,18 +68,6 @@ struct ReplicaSetStatus {
     terminating_replicas: Option<i32>,
     observed_generation: i64,
     conditions: Vec<Condition>,
-}
-
-/// One condition of the status.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Condition {
-    #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) status: String,
-    reason: String,
-    message: String,
-    pub(super) last_transition_time: Option<String>,
 }
 
 pub(super) fn project(object: &Object) -> Option<ReplicaSet> {
@@ -172,20 +160,17 @@ pub(super) fn status(
         conditions: Vec::new(),
     };
     let again = until_available(pods.iter().map(|p| &**p), set.min_ready_seconds, now);
-    let told = old.conditions.iter().find(|c| c.kind == "ReplicaFailure");
-    let same_failure = match (failure, told) {
+    let failure = failure.map(|(reason, message)| Condition::new("ReplicaFailure", true, reason, message));
+    let same_failure = match (&failure, find(&old.conditions, "ReplicaFailure")) {
         (None, None) => true,
-        (Some((reason, message)), Some(c)) => c.reason == reason && c.message == message,
+        (Some(new), Some(old)) => new.agrees(old),
         _ => false,
     };
     let same = same_failure && ReplicaSetStatus { conditions: Vec::new(), ..old.clone() } == new;
     if same {
         return (None, again);
     }
-    let conditions: Vec<Value> = failure
-        .map(|(reason, message)| condition(&old.conditions, "ReplicaFailure", true, reason, message, now))
-        .into_iter()
-        .collect();
+    let conditions: Vec<Condition> = failure.into_iter().map(|c| c.since(&old.conditions, now)).collect();
     let status = value!({
         "replicas": new.replicas,
         "fullyLabeledReplicas": new.fully_labeled_replicas,
@@ -193,7 +178,7 @@ pub(super) fn status(
         "availableReplicas": new.available_replicas,
         "terminatingReplicas": new.terminating_replicas.unwrap_or(0),
         "observedGeneration": new.observed_generation,
-        "conditions": Value::Array(conditions),
+        "conditions": conditions::print(&conditions),
     });
     (Some(status), again)
 }

@@ -7,9 +7,9 @@ use knarr_client::Key;
 
 use super::model::StatefulSet;
 use crate::{
+    claims::Dependent,
     history::HASH_LABEL,
     pod::{Phase, Pod},
-    pod_control::OwnedPod,
 };
 
 /// The label with a pod's own name, for Services of one pod.
@@ -26,7 +26,7 @@ pub(super) struct Member {
     pub(super) ordinal: u32,
 }
 
-impl OwnedPod for Member {
+impl Dependent for Member {
     fn key(&self) -> &Key {
         &self.pod.key
     }

@@ -5,8 +5,8 @@ use knarr_client::Key;
 use serde::Deserialize;
 
 use crate::{
+    claims::Owner,
     pod::LabelSelector,
-    pod_control::Owner,
     steps::{fingerprint, scaled},
 };
 

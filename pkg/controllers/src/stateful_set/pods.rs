@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use knarr_api::{Reason, Status, Value, value, value::to_value};
 use knarr_client::{
-    ApiExt as _, Key,
+    ApiExt as _, Key, PatchKind, Request, Verb,
     events::Type,
     resources::{PERSISTENT_VOLUME_CLAIMS, PODS, STATEFUL_SETS},
 };
@@ -104,7 +104,12 @@ impl Controller {
             })
         });
         let owners = Value::Array(owners.collect());
-        self.cx.adopt(&PERSISTENT_VOLUME_CLAIMS, &Key::new(namespace, name), &change.uid, owners).await.map(drop)
+        let body = value!({ "metadata": { "uid": &*change.uid, "ownerReferences": owners } });
+        let request = Request::new(Verb::Patch(PatchKind::Merge), &PERSISTENT_VOLUME_CLAIMS)
+            .namespace(namespace)
+            .name(name)
+            .body(body);
+        self.cx.attempt(request).await.map(drop)
     }
 
     /// The set as it is now: projections keep neither templates of claims nor the service's name.

@@ -104,18 +104,26 @@ impl Process {
     }
 }
 
-/// Waits until no process of a group is left, at most `limit`. What containerd starts for a moment is in its group, shims
-/// and containers are not. Asked again and again: nothing tells of the end of a stranger's child.
+/// Waits until no process of a group is alive, at most `limit`. What containerd starts for a moment is in its group, shims
+/// and containers are not. Asked again and again: nothing tells of the end of a stranger's child. The dead that their
+/// parent has not collected yet do nothing any more: some hosts' first process takes seconds for that.
 pub(super) async fn group_ended(leader: u32, limit: Duration) {
     let Some(group) = i32::try_from(leader).ok().and_then(Pid::from_raw) else { return };
     let gone = async {
-        while test_kill_process_group(group).is_ok() {
+        // The kernel's answer is cheap and counts the dead; where it is yes, the list of processes decides.
+        while test_kill_process_group(group).is_ok() && knarr_daemon::blocking(move || is_alive(leader)).await {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     if tokio::time::timeout(limit, gone).await.is_err() {
         tracing::warn!(group = leader, "helpers of the last containerd do not end");
     }
+}
+
+/// Whether a process of the group is alive.
+fn is_alive(group: u32) -> bool {
+    let mut stats = super::shims::pids().filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+    stats.any(|stat| living_group(&stat) == Some(group))
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
@@ -130,14 +138,22 @@ pub(super) fn start_time(pid: u32) -> Option<u64> {
     parse_start_time(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Field 22 of `/proc/PID/stat`. The name in field 2 may hold anything, so count from its end; a zombie has ended.
-fn parse_start_time(stat: &str) -> Option<u64> {
+/// The fields of a `/proc/PID/stat` from the parent (4) on. The name in field 2 may hold anything, so what follows its
+/// end is read; a zombie has ended.
+fn living_fields(stat: &str) -> Option<impl Iterator<Item = &str>> {
     let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
     let state = fields.next()?;
-    if state == "Z" || state == "X" {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
+    (state != "Z" && state != "X").then_some(fields)
+}
+
+/// Field 22.
+fn parse_start_time(stat: &str) -> Option<u64> {
+    living_fields(stat)?.nth(18)?.parse().ok()
+}
+
+/// Field 5.
+fn living_group(stat: &str) -> Option<u32> {
+    living_fields(stat)?.nth(1)?.parse().ok()
 }
 
 /// Whether processes that we start may get a lower OOM score than ours; without `CAP_SYS_RESOURCE` in the first user
@@ -170,6 +186,9 @@ mod tests {
         assert_eq!(parse_start_time(&line("containerd", "Z")), None);
         assert_eq!(parse_start_time("7 (x"), None);
         assert!(start_time(std::process::id()).is_some());
+        assert_eq!(living_group(&line("containerd", "S")), Some(7));
+        assert_eq!(living_group(&line("a) Z 1 (b", "R")), Some(7));
+        assert_eq!(living_group(&line("containerd", "Z")), None);
     }
 
     #[tokio::test]
@@ -181,7 +200,9 @@ mod tests {
         let (mut long, begun) = (group("100"), std::time::Instant::now());
         group_ended(long.id(), Duration::from_millis(50)).await;
         assert!(begun.elapsed() >= Duration::from_millis(50));
+        // Dead, and not collected before the end of the test.
         long.kill().unwrap();
+        group_ended(long.id(), Duration::from_secs(1000)).await;
         long.wait().unwrap();
         group_ended(long.id(), Duration::from_secs(1000)).await;
     }

@@ -35,27 +35,44 @@ impl Registries {
     /// A registry: its mirrors that containerd can use by itself, then its own server.
     fn host(&self, name: &str, endpoint: Option<Endpoint<'_>>) -> String {
         let mut out = String::from(HEAD);
-        if name != "*" {
-            let server = match (name, endpoint) {
-                ("docker.io", None) => "https://registry-1.docker.io".to_owned(),
-                (_, Some(e)) => format!("{}://{}", e.scheme, e.host),
-                _ => format!("https://{name}"),
-            };
-            let _ = writeln!(out, "server = {}", quote(&server));
+        let known = self.mirrors.get(name).and_then(Option::as_ref).filter(|m| !self.needs_us(m));
+        let mirrors: Vec<_> = known.into_iter().flat_map(|m| &m.endpoint).filter_map(|u| Endpoint::parse(u)).collect();
+        // The registry itself, under the scheme that somebody wrote for it: asked in another way it gives a wrong reason.
+        let itself = endpoint.or_else(|| mirrors.iter().copied().find(|e| e.host == name && e.path.is_empty()));
+        let server = match (name, itself) {
+            ("*", _) => None,
+            ("docker.io", None) => Some("https://registry-1.docker.io".to_owned()),
+            (_, Some(e)) => Some(format!("{}://{}", e.scheme, e.host)),
+            _ => Some(format!("https://{name}")),
+        };
+        if let Some(server) = &server {
+            let _ = writeln!(out, "server = {}", quote(server));
         }
         self.tls(name, "", &mut out);
-        let known = self.mirrors.get(name).and_then(Option::as_ref);
-        for url in known.filter(|m| !self.needs_us(m)).into_iter().flat_map(|m| &m.endpoint) {
-            let Some(e) = Endpoint::parse(url) else { continue };
+        let mut written = BTreeSet::new();
+        for e in mirrors {
             let path = if e.path.is_empty() { String::new() } else { format!("/v2/{}", e.path) };
-            let _ = writeln!(out, "\n[host.{}]", quote(&format!("{}://{}{path}", e.scheme, e.host)));
-            let _ = writeln!(out, "  capabilities = [\"pull\", \"resolve\"]");
-            if !path.is_empty() {
-                let _ = writeln!(out, "  override_path = true");
+            let url = format!("{}://{}{path}", e.scheme, e.host);
+            if written.insert(url.clone()) {
+                self.section(&url, e.host, !path.is_empty(), &mut out);
             }
-            self.tls(e.host, "  ", &mut out);
+        }
+        // containerd before 1.7 passes over TLS that is written for the server itself.
+        if let Some(server) =
+            server.filter(|s| self.settings(name).is_some_and(|s| s.tls.is_some()) && !written.contains(s))
+        {
+            self.section(&server, name, false, &mut out);
         }
         out
+    }
+
+    fn section(&self, url: &str, host: &str, has_path: bool, out: &mut String) {
+        let _ = writeln!(out, "\n[host.{}]", quote(url));
+        let _ = writeln!(out, "  capabilities = [\"pull\", \"resolve\"]");
+        if has_path {
+            let _ = writeln!(out, "  override_path = true");
+        }
+        self.tls(host, "  ", out);
     }
 
     fn tls(&self, host: &str, indent: &str, out: &mut String) {
@@ -119,6 +136,7 @@ mod tests {
                 "docker.io": { "endpoint": ["https://m1:5000", "http://m2/v2/cache"] },
                 "*": { "endpoint": ["https://all"] },
                 "quay.io": { "endpoint": ["http://m3:5000"], "rewrite": { "(.*)": "x/$1" } },
+                "plain:5000": { "endpoint": ["http://plain:5000"] },
             },
             "configs": {
                 "m1:5000": { "tls": { "ca_file": "/ca.pem", "cert_file": "/c.pem", "key_file": "/k.pem" } },
@@ -149,6 +167,11 @@ mod tests {
             server = "https://m1:5000"
             ca = "/ca.pem"
             client = [["/c.pem", "/k.pem"]]
+
+            [host."https://m1:5000"]
+              capabilities = ["pull", "resolve"]
+              ca = "/ca.pem"
+              client = [["/c.pem", "/k.pem"]]
             == m3:5000
             # Written by knarr at each start from registries.yaml; changes are lost.
             server = "http://m3:5000"
@@ -156,6 +179,16 @@ mod tests {
             # Written by knarr at each start from registries.yaml; changes are lost.
             server = "https://own.io"
             skip_verify = true
+
+            [host."https://own.io"]
+              capabilities = ["pull", "resolve"]
+              skip_verify = true
+            == plain:5000
+            # Written by knarr at each start from registries.yaml; changes are lost.
+            server = "http://plain:5000"
+
+            [host."http://plain:5000"]
+              capabilities = ["pull", "resolve"]
             == quay.io
             # Written by knarr at each start from registries.yaml; changes are lost.
             server = "https://quay.io"

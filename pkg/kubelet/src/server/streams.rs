@@ -8,7 +8,7 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use knarr_cri::v1;
 use knarr_daemon::Crowd;
-use knarr_stream::{Forward, Options, Outcome, Session, accept_exec, accept_forward, client, splice};
+use knarr_stream::{Ending, Forward, Options, Outcome, Session, accept_exec, accept_forward, client, splice};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::{
@@ -60,6 +60,9 @@ pub(super) async fn stream(
     let accepted = accept_exec(request.headers()).map_err(|e| Refused::new(e.status(), format!("{e}\n")))?;
     let Options { stdin, stdout, stderr, tty } = options;
     let stderr = stderr && !tty;
+    // The input of a container outlives a client that was attached to it, unless the container says otherwise.
+    let once = what == "exec" || pod::part(&pod, &container).is_some_and(|p| p.spec.stdin_once == Some(true));
+    let ending = if once { Ending::Passed } else { Ending::Kept };
     let url = match what {
         "exec" => {
             let cmd = query.all("command");
@@ -75,7 +78,7 @@ pub(super) async fn stream(
     let started = crowd.try_spawn(|stop| async move {
         let Some(io) = upgraded(upgrade).await else { return };
         let (session, driver) = accepted.session(io, options);
-        let joined = async { tokio::join!(driver, join(session, &url, options)).0 };
+        let joined = async { tokio::join!(driver, join(session, &url, options, ending)).0 };
         tokio::select! {
             end = joined => if let Err(e) = end {
                 tracing::debug!(error = %e, "session ended");
@@ -120,12 +123,12 @@ async fn upgraded(upgrade: OnUpgrade) -> Option<TokioIo<hyper::upgrade::Upgraded
 }
 
 /// Joins a session with the one at the runtime's streaming URL.
-async fn join(session: Session, url: &str, options: Options) {
+async fn join(session: Session, url: &str, options: Options, ending: Ending) {
     match dial(url).await {
         Ok(io) => {
             let (server, driver) = client::exec(io, options);
             // The driver ends with the connection, at the latest when both sessions are dropped.
-            let (_, ()) = tokio::join!(driver, splice(session, server));
+            let (_, ()) = tokio::join!(driver, splice(session, server, ending));
         }
         Err(message) => session.finish(Outcome::failure(message)),
     }

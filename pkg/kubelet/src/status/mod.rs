@@ -6,6 +6,7 @@
 
 mod conditions;
 mod containers;
+mod course;
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub(crate) use conditions::OWNED;
+pub(crate) use course::{carried, is_under_way};
 
 /// The status of `pod` at `now`. `host_ips` are the node's addresses, the primary one first.
 pub(crate) fn status(pod: &Pod, seen: &Observed, memory: &Memory, host_ips: &[String], now: Timestamp) -> PodStatus {

@@ -140,6 +140,12 @@ impl Observed {
         self.containers.iter().filter(|c| matches!(c.state, State::Running | State::Unknown))
     }
 
+    /// Whether a container or sandbox is said to have a process, or to be about to have one.
+    pub(crate) fn goes_on(&self, id: &str) -> bool {
+        self.containers.iter().any(|c| c.id == id && c.state != State::Exited)
+            || self.sandboxes.iter().any(|s| s.id == id && s.ready)
+    }
+
     /// Whether nothing of the pod has a process any more.
     pub(crate) fn is_stopped(&self) -> bool {
         self.alive().next().is_none() && !self.sandboxes.iter().any(|s| s.ready)
@@ -149,17 +155,31 @@ impl Observed {
 impl Sandbox {
     /// From the runtime's list and, for its addresses, status.
     pub(crate) fn new(listed: &v1::PodSandbox, status: Option<&v1::PodSandboxStatus>) -> Self {
-        let network = status.and_then(|s| s.network.as_ref());
-        let more = network.into_iter().flat_map(|n| n.additional_ips.iter().map(|ip| ip.ip.clone()));
-        let ips = network.map(|n| n.ip.clone()).into_iter().chain(more).filter(|ip| !ip.is_empty()).collect();
         Self {
             id: listed.id.clone(),
             attempt: listed.metadata.as_ref().map_or(0, |m| m.attempt),
             ready: listed.state == v1::PodSandboxState::SandboxReady as i32,
             created: listed.created_at,
-            ips,
+            ips: status.map(addresses).unwrap_or_default(),
         }
     }
+
+    /// From the runtime's status alone, which says the same as its list.
+    pub(crate) fn of(status: &v1::PodSandboxStatus) -> Self {
+        Self {
+            id: status.id.clone(),
+            attempt: status.metadata.as_ref().map_or(0, |m| m.attempt),
+            ready: status.state == v1::PodSandboxState::SandboxReady as i32,
+            created: status.created_at,
+            ips: addresses(status),
+        }
+    }
+}
+
+fn addresses(status: &v1::PodSandboxStatus) -> Vec<String> {
+    let Some(network) = &status.network else { return Vec::new() };
+    let more = network.additional_ips.iter().map(|ip| ip.ip.clone());
+    [network.ip.clone()].into_iter().chain(more).filter(|ip| !ip.is_empty()).collect()
 }
 
 impl Container {

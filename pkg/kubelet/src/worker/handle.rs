@@ -4,18 +4,28 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use k8s_openapi::api::core::v1::Pod;
+use knarr_cri::v1;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::{
     probes::{ProbeKind, Verdict},
-    sync::{Ended, Failure, Memory, Observed},
+    sync::{Container, Ended, Failure, Memory, Observed},
 };
+
+/// What a job made: the runtime was asked about it once, and need not be asked again.
+#[derive(Debug)]
+pub(super) enum Made {
+    /// A sandbox that is ready.
+    Sandbox(Box<v1::PodSandboxStatus>),
+    /// A container that runs.
+    Container(Box<Container>),
+}
 
 /// How others reach a worker.
 pub(crate) struct Handle {
@@ -24,6 +34,10 @@ pub(crate) struct Handle {
     pub(super) memory: Mutex<Memory>,
     /// Containers the runtime said have ended, until its state says so too.
     pub(super) exited: Mutex<BTreeSet<String>>,
+    /// What was made since the last turn, oldest first. At most one entry for each step of the running job.
+    pub(super) made: Mutex<Vec<Made>>,
+    /// Counts what may have changed in the runtime, beside what is told in `exited` and `made`.
+    news: AtomicU64,
     /// Something that volumes or environments are made of changed.
     pub(super) sources_changed: AtomicBool,
     pub(super) seen: watch::Sender<Arc<Observed>>,
@@ -36,6 +50,8 @@ impl Handle {
             wake: Notify::new(),
             memory: Mutex::default(),
             exited: Mutex::default(),
+            made: Mutex::default(),
+            news: AtomicU64::new(0),
             sources_changed: AtomicBool::new(false),
             seen: watch::Sender::default(),
         })
@@ -105,9 +121,26 @@ impl Handle {
         self.wake.notify_one();
     }
 
-    /// Look again.
+    /// Think again, of what is known already.
     pub(crate) fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// The runtime may have something else than was seen last: ask it.
+    pub(crate) fn look(&self) {
+        self.news.fetch_add(1, Ordering::AcqRel);
+        self.wake.notify_one();
+    }
+
+    /// What a job made.
+    pub(super) fn made(&self, made: Made) {
+        self.made.lock().push(made);
+        self.wake.notify_one();
+    }
+
+    /// Grows with each [`Self::look`].
+    pub(super) fn news(&self) -> u64 {
+        self.news.load(Ordering::Acquire)
     }
 
     /// A probe has something to say.

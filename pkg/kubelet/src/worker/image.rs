@@ -50,6 +50,8 @@ impl Job {
             return Err(StartError::new("ErrImageNeverPull", message, now(), SignedDuration::from_secs(10)));
         }
         self.event(&at, Type::Normal, "Pulling", format!("Pulling image {asked:?}"));
+        // A pull takes as long as it takes: others start meanwhile.
+        self.place.leave();
         let begun = std::time::Instant::now();
         let place = self.shared.pulls.acquire().await;
         let waited = begun.elapsed();

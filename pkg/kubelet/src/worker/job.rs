@@ -10,11 +10,11 @@ use knarr_cri::v1;
 use knarr_daemon::Stop;
 use parking_lot::Mutex;
 
-use super::Handle;
+use super::{Handle, handle::Made, place::Place};
 use crate::{
     pod,
     shared::Shared,
-    sync::{Action, Observed, StartError},
+    sync::{Action, Observed, Sandbox, StartError},
     translate::{Sources, dns_config, pod_resources, sandbox_config},
     volumes::{Facts, Mounted, references},
 };
@@ -47,6 +47,8 @@ pub(super) struct Job {
     pub(super) stop: Stop,
     /// Held while something is being made.
     pub(super) making: tokio::sync::Mutex<()>,
+    /// The place among those that start, while it has one.
+    pub(super) place: Place,
 }
 
 /// What containers are started in.
@@ -190,21 +192,27 @@ impl Job {
         let Some((mounted, sources)) = self.volumes(&self.ips(Vec::new())).await? else { return Ok(None) };
         let handler = pod::spec(&self.pod).runtime_class_name.clone().unwrap_or_default();
         let runtime = &self.shared.runtime;
-        let made = match self.make(runtime.run_pod_sandbox(config.clone(), &handler)).await {
-            Ok(id) => runtime.pod_sandbox_status(&id, false).await.map(|s| (id, s.status.unwrap_or_default())),
+        self.place.take(&self.shared.starts).await;
+        let run = self.place.hold(runtime.run_pod_sandbox(config.clone(), &handler));
+        let made = match self.make(run).await {
+            Ok(id) => {
+                self.shared.ids.lock().insert(id.clone(), pod::uid(&self.pod).to_owned());
+                runtime.pod_sandbox_status(&id, false).await.map(|s| (id, s.status.unwrap_or_default()))
+            }
             Err(e) => Err(e),
         };
         match made {
             Ok((id, status)) => {
-                self.shared.ids.lock().insert(id.clone(), pod::uid(&self.pod).to_owned());
-                let network = status.network.unwrap_or_default();
-                let more = network.additional_ips.into_iter().map(|ip| ip.ip);
-                let ips = [network.ip].into_iter().chain(more).filter(|ip| !ip.is_empty()).collect();
-                let ips = self.ips(ips);
-                self.handle.wake(); // the status can tell the addresses now
-                Ok(Some(Stage { sandbox: id, config, ips, mounted, sources }))
+                let sandbox = Sandbox::of(&status);
+                if sandbox.ready && sandbox.id == id {
+                    self.handle.made(Made::Sandbox(Box::new(status))); // the status can tell the addresses now
+                } else {
+                    self.handle.look();
+                }
+                Ok(Some(Stage { sandbox: id, config, ips: self.ips(sandbox.ips), mounted, sources }))
             }
             Err(e) => {
+                self.handle.look();
                 let message = format!("Failed to create pod sandbox: {}", rpc_error(&e));
                 self.pod_failed("FailedCreatePodSandBox", ("FailedCreatePodSandBox", message), 2);
                 Ok(None)

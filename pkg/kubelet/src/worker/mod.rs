@@ -1,10 +1,11 @@
 //! One worker per pod.
 //!
 //! A worker is woken by changes of the pod, by the runtime's events, by probes, by ConfigMaps and Secrets, and by its own
-//! timer. It never asks what woke it: it reads the whole present state, computes and hands over the status, and decides
-//! ([`crate::sync::plan()`]). What is decided runs as one *job* beside the loop, so that the status stays current during a
-//! long pull or a long grace period. A job is told to stop only when somebody wants the pod to end, or to end faster: a
-//! container that ends by itself, be it while it is being started, leaves the job that started it to tell the rest.
+//! timer. It never asks what woke it: it takes the whole present state (which the runtime is asked for only when it may be
+//! another one, see `observe`), computes and hands over the status, and decides ([`crate::sync::plan()`]). What is decided
+//! runs as one *job* beside the loop, so that the status stays current during a long pull or a long grace period. A job is
+//! told to stop only when somebody wants the pod to end, or to end faster: a container that ends by itself, be it while it
+//! is being started, leaves the job that started it to tell the rest.
 
 mod auth;
 mod ending;
@@ -13,6 +14,7 @@ mod hooks;
 mod image;
 mod job;
 mod observe;
+mod place;
 mod start;
 mod stop;
 
@@ -26,7 +28,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use knarr_client::events::Type;
 use knarr_cri::CriError;
 use knarr_daemon::{Backoff, Stop};
@@ -37,17 +39,16 @@ use crate::{
     pod::{self, Kind},
     probes::{ProbeKind, Target},
     shared::Shared,
-    status::status,
+    status::{carried, status},
     sync::{Action, Ended, Health, Memory, Observed, Plan, State, deadline, plan},
 };
 pub(crate) use handle::Handle;
+pub(crate) use place::places;
 
 use ending::Ending;
 use job::{Job, JobError};
 use observe::Observer;
 
-/// A look at everything although nothing was told: repairs what was missed.
-const SLOW: Duration = Duration::from_secs(75);
 /// While the runtime's answers lag behind its own events.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -79,6 +80,8 @@ pub(crate) struct Worker {
     hold: Option<Instant>,
     backoff: Backoff,
     refresh: Arc<Mutex<Option<Timestamp>>>,
+    /// The status that was computed last.
+    status: Option<PodStatus>,
     told: BTreeSet<String>,
     /// The attempts to pull whose waiting was told, by container.
     told_pulls: BTreeMap<String, Timestamp>,
@@ -89,7 +92,7 @@ impl Worker {
         let uid = pod::uid(&handle.pod()).to_owned();
         let ending = Ending::of(&handle.pod());
         Self {
-            observer: Observer::new(shared.clone(), &uid),
+            observer: Observer::new(shared.clone(), handle.clone(), &uid),
             shared,
             handle,
             job: None,
@@ -97,6 +100,7 @@ impl Worker {
             hold: None,
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
             refresh: Arc::default(),
+            status: None,
             told: BTreeSet::new(),
             told_pulls: BTreeMap::new(),
         }
@@ -145,7 +149,10 @@ impl Worker {
 
     /// A job has ended: what follows from how. Breaks when the pod is no more.
     fn settle(&mut self, ended: Result<(), JobError>) -> ControlFlow<()> {
-        self.job = None;
+        // What a start did, it told. Of anything else, and of what was stopped half-way, only the runtime knows.
+        if !self.job.take().is_some_and(|job| ended.is_ok() && job.doing == Doing::Sync && !job.stop.is_cancelled()) {
+            self.observer.forget();
+        }
         match ended {
             Ok(()) => self.backoff.reset(),
             Err(JobError::Over) => return ControlFlow::Break(()),
@@ -166,18 +173,21 @@ impl Worker {
                 return Instant::now() + self.backoff.next_delay().max(Duration::from_millis(500));
             }
         };
-        let lags = |id: &String| seen.containers.iter().any(|c| c.id == *id && c.state != State::Exited);
-        self.handle.exited.lock().retain(|id| !exited.contains(id) || lags(id));
+        self.handle.exited.lock().retain(|id| !exited.contains(id) || seen.goes_on(id));
         self.handle.seen.send_replace(seen.clone());
         let pod = self.handle.pod();
         let now = Timestamp::now();
         let memory = self.remember(&pod, &seen, now);
-        let status = status(&pod, &seen, &memory, &self.shared.host_ips(), now);
+        let mut current = (*pod).clone();
+        if let Some(last) = &self.status {
+            current.status = Some(carried(current.status.take().unwrap_or_default(), last));
+        }
+        let status = status(&current, &seen, &memory, &self.shared.host_ips(), now);
         if !memory.removed {
             self.shared.writer.put(&pod, &status);
         }
         // Decide on the status as it will be, not as the informer still has it.
-        let mut current = (*pod).clone();
+        self.status = Some(status.clone());
         current.status = Some(status);
         let pod = Arc::new(current);
         self.probe(&pod, &seen, &memory, now);
@@ -187,7 +197,7 @@ impl Worker {
         self.act(&pod, &seen, &plan, now);
         // The runtime said that a container ended, and does not know it yet: it is asked again until it does.
         let lags = !self.handle.exited.lock().is_empty();
-        let mut until = Instant::now() + if lags { SOON } else { SLOW };
+        let mut until = if lags { Instant::now() + SOON } else { self.observer.until() };
         let refresh = *self.refresh.lock();
         for at in [plan.wake_at, refresh].into_iter().flatten() {
             until = until.min(instant(at, now));
@@ -310,6 +320,7 @@ impl Worker {
             refresh: self.refresh.clone(),
             stop: Stop::new(),
             making: Default::default(),
+            place: Default::default(),
         };
         let stop = job.stop.clone();
         if self.handle.sources_changed.load(Ordering::Relaxed) {

@@ -1,5 +1,9 @@
-//! Reading what the runtime has of one pod, asking no more than needed: details of a container change only with its
-//! state, a sandbox's addresses never.
+//! Reading what the runtime has of one pod, asking no more than needed.
+//!
+//! The runtime is asked when it may have something else than was seen: when it told so (an exit, a lost stream of events),
+//! when a job ended or changed what it does not describe, and now and then. Changes of the pod, probes and timers of our
+//! own change nothing in the runtime, so what was seen last still holds; and what a job made, it describes ([`Made`]).
+//! Details of a container change only with its state, a sandbox's addresses never.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -10,37 +14,102 @@ use std::{
 };
 
 use knarr_cri::{CriError, v1};
+use tokio::time::Instant;
 
+use super::handle::{Handle, Made};
 use crate::{
     shared::Shared,
     sync::{Container, Observed, Sandbox, State, annotations, container_state, labels},
 };
 
+/// What was seen so long ago is looked at again although nothing was told: repairs what was missed.
+const SLOW: Duration = Duration::from_secs(75);
 const MAX_MESSAGE: u64 = 4096;
 const MAX_LOG_MESSAGE: u64 = 2048;
 
 /// Reads one pod.
 pub(super) struct Observer {
     shared: Arc<Shared>,
+    handle: Arc<Handle>,
     filter: HashMap<String, String>,
     uid: String,
     sandboxes: HashMap<String, v1::PodSandboxStatus>,
     containers: HashMap<String, Container>,
+    /// What was seen last.
+    seen: Observed,
+    /// The news that `seen` has, and since when; nothing if it cannot be relied on.
+    has: Option<(u64, Instant)>,
 }
 
 impl Observer {
-    pub(super) fn new(shared: Arc<Shared>, uid: &str) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, handle: Arc<Handle>, uid: &str) -> Self {
         let filter = HashMap::from([(labels::POD_UID.to_owned(), uid.to_owned())]);
-        Self { shared, filter, uid: uid.to_owned(), sandboxes: HashMap::new(), containers: HashMap::new() }
+        let (sandboxes, containers) = (HashMap::new(), HashMap::new());
+        Self {
+            shared,
+            handle,
+            filter,
+            uid: uid.to_owned(),
+            sandboxes,
+            containers,
+            seen: Observed::default(),
+            has: None,
+        }
+    }
+
+    /// What was seen does not count any more.
+    pub(super) fn forget(&mut self) {
+        self.has = None;
+    }
+
+    /// When the runtime is asked again at the latest.
+    pub(super) fn until(&self) -> Instant {
+        self.has.map_or_else(Instant::now, |(_, since)| since + SLOW)
     }
 
     /// The present state. After an exit the runtime's answer may lag behind its event (what ends at once may even be called
     /// created, and running after that): it is asked again until it agrees that `exited` ones have ended, for a moment.
+    ///
+    /// Dropped half-way it has changed nothing.
     pub(super) async fn observe(&mut self, exited: &BTreeSet<String>) -> Result<Observed, CriError> {
+        let (news, now) = (self.handle.news(), Instant::now());
+        let holds = self.has.is_some_and(|(has, since)| has == news && now < since + SLOW);
+        if !holds || !exited.is_empty() {
+            self.seen = self.agreed(exited).await?;
+            self.has = Some((news, now));
+        }
+        let made = std::mem::take(&mut *self.handle.made.lock());
+        made.into_iter().for_each(|made| self.add(made));
+        Ok(self.seen.clone())
+    }
+
+    /// What a job made joins what was seen. Whoever saw it already saw it later than the job did.
+    fn add(&mut self, made: Made) {
+        let Observed { mut sandboxes, mut containers } = std::mem::take(&mut self.seen);
+        match made {
+            Made::Sandbox(status) => {
+                if !sandboxes.iter().any(|s| s.id == status.id) {
+                    sandboxes.push(Sandbox::of(&status));
+                }
+                self.sandboxes.entry(status.id.clone()).or_insert(*status);
+            }
+            Made::Container(container) => {
+                let known = containers.iter().position(|c| c.id == container.id);
+                if known.is_none_or(|at| containers[at].state == State::Created) {
+                    known.map(|at| containers.swap_remove(at));
+                    self.containers.insert(container.id.clone(), (*container).clone());
+                    containers.push(*container);
+                }
+            }
+        }
+        self.seen = Observed::new(sandboxes, containers);
+    }
+
+    async fn agreed(&mut self, exited: &BTreeSet<String>) -> Result<Observed, CriError> {
         let mut wait = Duration::from_millis(4);
         loop {
             let seen = self.once().await?;
-            let lagging = seen.containers.iter().any(|c| c.state != State::Exited && exited.contains(&c.id));
+            let lagging = exited.iter().any(|id| seen.goes_on(id));
             if !lagging || wait > Duration::from_secs(1) {
                 return Ok(seen);
             }
@@ -59,6 +128,7 @@ impl Observer {
             if ready && !self.sandboxes.contains_key(&sandbox.id) {
                 match runtime.pod_sandbox_status(&sandbox.id, false).await {
                     Ok(v1::PodSandboxStatusResponse { status: Some(status), .. }) => {
+                        self.shared.ids.lock().insert(sandbox.id.clone(), self.uid.clone());
                         self.sandboxes.insert(sandbox.id.clone(), status);
                     }
                     Ok(_) => {}

@@ -11,10 +11,13 @@ use k8s_openapi::api::core::v1::Container;
 use knarr_client::events::Type;
 use knarr_cri::v1;
 
-use super::job::{Job, JobError, Stage, rpc_error};
+use super::{
+    handle::Made,
+    job::{Job, JobError, Stage, rpc_error},
+};
 use crate::{
     pod::{self, Kind, Part},
-    sync::{Health, StartError, State},
+    sync::{Container as Seen, Health, StartError, State},
     translate::{ContainerInput, Image, SpecError, container_config, environment, hosts_file},
     volumes::container_mounts,
 };
@@ -34,6 +37,7 @@ impl Job {
             }
         }
         let result = self.try_start(stage, &part, restarts).await;
+        self.place.leave();
         let mut memory = self.handle.memory.lock();
         match result {
             Ok(()) => drop(memory.start_errors.remove(name)),
@@ -57,10 +61,13 @@ impl Job {
         if let Some(unstarted) = self.seen.latest(part.name()).filter(|c| c.is_unstarted()) {
             // Its name is needed for the one that is made instead.
             let removed = runtime.remove_container(&unstarted.id).await;
+            self.handle.look();
             removed.map_err(|e| StartError::new("CreateContainerError", e.message, Timestamp::now(), LATER))?;
         }
-        let create = runtime.create_container(&stage.sandbox, config, stage.config.clone());
+        self.place.take(&self.shared.starts).await;
+        let create = self.place.hold(runtime.create_container(&stage.sandbox, config, stage.config.clone()));
         let id = self.make(create).await.map_err(|e| {
+            self.handle.look();
             self.event(&at, Type::Warning, "Failed", format!("Error: {}", e.message));
             StartError::new("CreateContainerError", e.message, Timestamp::now(), LATER)
         })?;
@@ -74,18 +81,20 @@ impl Job {
             failed: None,
         };
         self.handle.memory.lock().health.insert(id.clone(), health);
-        if let Err(e) = self.make(runtime.start_container(&id)).await {
+        if let Err(e) = self.make(self.place.hold(runtime.start_container(&id))).await {
             self.handle.memory.lock().health.remove(&id);
+            self.handle.look();
             self.event(&at, Type::Warning, "Failed", format!("Error: {}", e.message));
             return Err(StartError::new("RunContainerError", e.message, Timestamp::now(), SignedDuration::ZERO));
         }
+        self.place.leave();
         self.event(&at, Type::Normal, "Started", "Container started");
+        self.describe(stage, &id).await;
         let link = format!("{}_{}_{}-{id}.log", pod::name(&self.pod), pod::namespace(&self.pod), part.name());
         let link = self.shared.config.container_logs.join(link);
         let _ = link.parent().map(std::fs::create_dir_all);
         let _ = symlink(log, link); // for log collectors only: the log itself is where the runtime writes it
         let Some(hook) = hook else { return Ok(()) };
-        self.handle.wake();
         let ran = self.hook(&hook, &id, &part.spec, &stage.ips).await;
         if let Some(health) = self.handle.memory.lock().health.get_mut(&id) {
             health.hook = false;
@@ -101,6 +110,15 @@ impl Job {
             return Err(StartError::new("PostStartHookError", e, Timestamp::now(), SignedDuration::ZERO));
         }
         Ok(())
+    }
+
+    /// Tells what a container is that was started, where it still runs.
+    async fn describe(&self, stage: &Stage, id: &str) {
+        let status = self.shared.runtime.container_status(id, false).await.ok().and_then(|answer| answer.status);
+        match status.map(|status| Seen::new(&stage.sandbox, &status)) {
+            Some(seen) if seen.state == State::Running => self.handle.made(Made::Container(Box::new(seen))),
+            _ => self.handle.look(),
+        }
     }
 
     async fn configure(

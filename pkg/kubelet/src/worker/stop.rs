@@ -74,7 +74,7 @@ impl Job {
             let stopped = self.shared.runtime.stop_pod_sandbox(&sandbox.id).await;
             results.push(stopped.map_err(JobError::retry));
         }
-        self.handle.wake();
+        self.handle.look();
         results.into_iter().collect()
     }
 
@@ -88,6 +88,7 @@ impl Job {
         for sandbox in &self.seen.sandboxes {
             results.push(self.shared.runtime.stop_pod_sandbox(&sandbox.id).await.map_err(JobError::retry));
         }
+        self.handle.look();
         results.into_iter().collect()
     }
 }

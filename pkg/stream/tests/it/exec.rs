@@ -1,6 +1,6 @@
 //! Sessions: a pretended command served by every protocol, asked through SPDY, and spliced.
 
-use knarr_stream::{ClientSession, Driver, Options, Outcome, Session, Size, accept_exec, client, splice};
+use knarr_stream::{ClientSession, Driver, Ending, Options, Outcome, Session, Size, accept_exec, client, splice};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::spdy_request;
@@ -42,7 +42,7 @@ async fn switch(mut server: DuplexStream, client: DuplexStream) -> (DuplexStream
 }
 
 /// A client and a server of one SPDY connection.
-async fn pair(options: Options) -> ((ClientSession, Driver), (Session, Driver)) {
+pub(crate) async fn pair(options: Options) -> ((ClientSession, Driver), (Session, Driver)) {
     let (server, client) = tokio::io::duplex(1000);
     let (server, upgraded) = switch(server, client).await;
     let accepted = accept_exec(&spdy_request("v4.channel.k8s.io")).unwrap();
@@ -93,7 +93,8 @@ async fn spdy_carries_terminals() {
 async fn sessions_can_be_spliced() {
     let ((session, a), (near, b)) = pair(ALL).await;
     let ((far, c), (served, d)) = pair(ALL).await;
-    let (answer, ..) = tokio::join!(ask(session, b"hi".to_vec()), splice(near, far), shout(served), a, b, c, d);
+    let (answer, ..) =
+        tokio::join!(ask(session, b"hi".to_vec()), splice(near, far, Ending::Passed), shout(served), a, b, c, d);
     assert_eq!((answer.0.as_slice(), answer.1.as_slice()), (&b"HI"[..], &b"that was loud"[..]));
     assert!(matches!(answer.2, Outcome::Exit { code: 3, .. }), "{:?}", answer.2);
 }

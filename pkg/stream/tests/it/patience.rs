@@ -5,13 +5,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use knarr_stream::{
-    Forward, Options, Outcome, Session, accept_exec, accept_forward, accept_output,
+    Ending, Forward, Options, Outcome, Session, accept_exec, accept_forward, accept_output,
     spdy::{Connection, Headers, Opener, Role, Stall, Stream, connection},
+    splice,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::{exec::ALL, spdy_request, websocket::connect, websocket_request};
+use crate::{
+    exec::{ALL, pair},
+    spdy_request,
+    websocket::connect,
+    websocket_request,
+};
 
 const HOURS: Duration = Duration::from_secs(9 * 3600);
 
@@ -241,4 +247,52 @@ async fn one_stream_goes_out_whole() {
     }
     assert!(accept_output(&websocket_request("v4.channel.k8s.io")).is_err());
     assert!(accept_output(&spdy_request("binary.k8s.io")).is_err());
+}
+
+/// What a command says to a client whose input has ended, and when the runtime learns of that end.
+async fn after_the_end(typed: &'static [u8]) -> (Vec<u8>, Option<Duration>) {
+    let ((session, a), (near, b)) = pair(ALL).await;
+    let ((far, c), (mut served, d)) = pair(ALL).await;
+    let begun = tokio::time::Instant::now();
+    let command = async move {
+        let (mut stdin, mut stdout) = (served.stdin.take().unwrap(), served.stdout.take().unwrap());
+        let input = async {
+            stdin.read_to_end(&mut Vec::new()).await.unwrap();
+            begun.elapsed()
+        };
+        let output = async {
+            for pause in [1, 1, 10] {
+                tokio::time::sleep(Duration::from_secs(pause)).await;
+                stdout.write_all(b"x").await.unwrap();
+            }
+        };
+        let ended = tokio::select! {
+            at = input => Some(at),
+            () = output => None,
+        };
+        drop((stdin, stdout));
+        served.finish(Outcome::Success);
+        ended
+    };
+    let client = async move {
+        let mut session = session;
+        session.stdin.take().unwrap().write_all(typed).await.unwrap();
+        let mut said = Vec::new();
+        session.stdout.take().unwrap().read_to_end(&mut said).await.unwrap();
+        said
+    };
+    let (said, ended, ..) = tokio::join!(client, command, splice(near, far, Ending::Kept), a, b, c, d);
+    (said, ended)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_typed_sees_all() {
+    assert_eq!(after_the_end(b"").await, (b"xxx".to_vec(), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_typed_sees_the_answer() {
+    let (said, ended) = after_the_end(b"hi").await;
+    assert_eq!(said, b"xx");
+    assert!(ended.is_some_and(|at| at.as_secs() == 4), "{ended:?}");
 }

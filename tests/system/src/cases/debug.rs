@@ -1,6 +1,6 @@
 //! `kubectl debug`: looking into a running pod, a copy of it, and a node.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{await_pod, pod};
 use crate::{
@@ -13,6 +13,7 @@ pub const CASES: &[Case] = &[
     case("debug/a container beside others", Both(ephemeral)),
     case("debug/a copy of a pod", Both(copy)),
     case("debug/a node", Both(node)),
+    case("debug/-i without input, and with some", Both(piped)),
 ];
 
 const IMAGE: &str = "--image knarr.local/busybox:1 --image-pull-policy IfNotPresent";
@@ -80,4 +81,30 @@ fn node(cx: &Cx) -> Result<()> {
     let comm = std::fs::read_to_string("/proc/1/comm")?;
     has(&k.ok(&format!("logs {name}"))?, &["/host/etc/hostname", comm.trim()])?;
     k.ok(&format!("delete pod {name}")).map(drop)
+}
+
+/// A script's input ends before the command has begun to speak: it sees all of it. What was typed is answered.
+fn piped(cx: &Cx) -> Result<()> {
+    cx.kubectl.apply(&pod("web", "exec sleep 4242", ""))?;
+    await_pod(&cx.kubectl, "web")?;
+    for (transport, k) in cx.kubectl.each_transport() {
+        let (silent, typing) =
+            (format!("silent-{}", transport.to_lowercase()), format!("typing-{}", transport.to_lowercase()));
+        let line = format!("debug web -i {IMAGE} --profile general");
+        let script = "for i in 1 2 3 4; do sleep 1; echo said-$i; done";
+        let said = k.feed(&format!("{line} -c {silent} -- sh -c '{script}'"), "").context(transport)?;
+        has(&said, &["said-1", "said-2", "said-3", "said-4"]).context(transport)?;
+        // Its shell would wait for ever: kubectl comes back when it has answered.
+        let said = k.feed(&format!("{line} -c {typing} -- sh"), "echo got-$((40+2))\n").context(transport)?;
+        has(&said, &["got-42"]).context(transport)?;
+        let said = k.feed(
+            &format!(
+                "run lone-{} -i --rm --restart=Never --image=knarr.local/busybox:1 --command -- sh -c '{script}'",
+                transport.to_lowercase()
+            ),
+            "",
+        );
+        has(&said.context(transport)?, &["said-3", "said-4"]).context(transport)?;
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 mod app;
 mod apply;
 mod attach;
+mod away;
 mod batch;
 mod broken;
 mod change;
@@ -31,12 +32,14 @@ mod proguru;
 mod proxy;
 mod random;
 mod registry;
+mod renewal;
 mod rights;
 mod rollout;
 mod sets;
 mod sockets;
 mod start;
 mod talk;
+mod trust;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -76,11 +79,14 @@ pub fn all() -> impl Iterator<Item = Case> {
         metrics::CASES,
         pressure::CASES,
         registry::CASES,
+        trust::CASES,
         broken::CASES,
         network::CASES,
         placement::CASES,
         joining::CASES,
+        renewal::CASES,
         nodes::CASES,
+        away::CASES,
         proguru::CASES,
         identity::CASES,
         input::CASES,

@@ -1,6 +1,6 @@
-//! A second node: what joins, what goes on between the nodes, and what goes on when one of them is away.
+//! A second node: what joins, what goes on between the nodes, and what becomes of one that is away.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
@@ -25,19 +25,18 @@ pub const CASES: &[Case] = &[
     case("nodes/pods, Services and names across nodes", Pair(network)),
     case("nodes/streams and metrics of a joined node", Pair(streams)),
     case("nodes/a DaemonSet reaches a node that joins later", Pair(daemon)),
-    case("nodes/the server is away", Pair(server_away)),
     case("nodes/a node is away", Pair(node_away)),
     case("nodes/a node is deleted and joins again", Pair(rejoin)),
     case("nodes/direct routes", Host(direct)),
 ];
 
 /// A line of a pod's spec that puts it on a host.
-fn on(host: &Node) -> String {
+pub(super) fn on(host: &Node) -> String {
     format!("nodeSelector: {{kubernetes.io/hostname: {}}}", host.name)
 }
 
 /// On each host a pod that tells its host's name over HTTP, all behind one Service, and one to ask from.
-fn servers(cluster: &Cluster) -> Result<()> {
+pub(super) fn servers(cluster: &Cluster) -> Result<()> {
     let k = cluster.kubectl("default");
     for (host, letter) in cluster.hosts().into_iter().zip(["a", "b"]) {
         let name = format!("web-{letter}");
@@ -60,12 +59,12 @@ spec: {type: NodePort, selector: {group: web}, ports: [{port: 80, targetPort: 80
 }
 
 /// A page as a pod sees it.
-fn fetch(k: &Kubectl, pod: &str, url: &str) -> Result<String> {
+pub(super) fn fetch(k: &Kubectl, pod: &str, url: &str) -> Result<String> {
     k.ok(&format!("exec {pod} -- /usr/bin/curl -sSf --max-time 5 {url}"))
 }
 
 /// Both pods answer, and nothing fails.
-fn both_answer(ask: impl Fn() -> Result<String>) -> Result<()> {
+pub(super) fn both_answer(ask: impl Fn() -> Result<String>) -> Result<()> {
     until(secs(10), "an answer", &ask)?;
     let mut seen = BTreeSet::new();
     for _ in 0..20 {
@@ -213,48 +212,6 @@ spec:
         let pods = k.path("get pods -l app=each", line)?;
         has(&pods, &cluster.hosts().map(|host| format!("{} Running", host.name)).each_ref().map(String::as_str))
     })
-}
-
-/// Asks every second from the agent's host, with nothing but what the agent has, and keeps what it sees in its log.
-const WATCHER: &str = "while true
-do /usr/bin/curl -s -o /dev/null --max-time 5 -w '%{http_code}\\n' http://web.default.svc.cluster.local/
-sleep 1
-done";
-
-fn server_away(env: &Env, cluster: &Cluster) -> Result<()> {
-    servers(cluster)?;
-    let k = cluster.kubectl("default");
-    k.apply(&equipped("watcher", WATCHER, &on(&cluster.agent)))?;
-    await_pod(&k, "watcher")?;
-    let answers = || -> Result<Vec<String>> { Ok(k.ok("logs watcher")?.lines().map(str::to_owned).collect()) };
-    until(secs(20), "the first answers", || {
-        ensure!(answers()?.len() > 3);
-        Ok(())
-    })?;
-    let state = "{range .items[*]}{.metadata.name} {.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}{\"\\n\"}{end}";
-    let before = k.path("get pods", state)?;
-    let port = k.path("get svc web", "{.spec.ports[0].nodePort}")?;
-
-    cluster.stop_server(Signal::SIGTERM)?;
-    let away = if env.long { secs(600) } else { secs(60) };
-    let begun = Instant::now();
-    while begun.elapsed() < away {
-        let url = format!("http://{}:{port}/", cluster.agent.ip);
-        cluster.agent.curl(&url).context("the agent's NodePort while the server is away")?;
-        ensure!(cluster.agent.runs(), "the agent ended");
-        std::thread::sleep(secs(2).min(away.saturating_sub(begun.elapsed())));
-    }
-    cluster.start_server()?;
-    cluster.joined(secs(60))?;
-    let answers = answers()?;
-    let bad: Vec<_> = answers.iter().filter(|a| *a != "200").collect();
-    ensure!(bad.is_empty(), "{} of {} answers were bad: {bad:?}", bad.len(), answers.len());
-    ensure!(answers.len() as u64 > away.as_secs() / 2, "only {} answers in {away:?}", answers.len());
-    let now = k.path("get pods", state)?;
-    ensure!(now == before, "containers were\n{before}and are\n{now}");
-    // It follows the cluster again.
-    k.apply(&pod("after", "sleep 1000", &on(&cluster.agent)))?;
-    await_pod(&k, "after").map(drop)
 }
 
 /// A Deployment of one pod that leaves a lost node after three seconds.

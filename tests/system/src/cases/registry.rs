@@ -23,29 +23,45 @@ pub const CASES: &[Case] = &[case("registry/pulls", Host(pulls))];
 /// `user` with the password `s3cret`.
 const PASSWORDS: &str = "user:$2b$04$bX/WKKPAhz.6qER/.r1ANehNdTD9iP6bSYG8v0qnG0nG851yZSEtO\n";
 
-/// A registry on the node's loopback.
-struct Registry<'a> {
+/// A registry on the node's host.
+pub(super) struct Registry<'a> {
     node: &'a Node<'a>,
     dir: PathBuf,
     port: u16,
     login: bool,
+    /// Whether it speaks TLS.
+    tls: bool,
     process: Option<Child>,
 }
 
 impl<'a> Registry<'a> {
-    fn start(env: &Env, node: &'a Node<'a>, port: u16, login: bool) -> Result<Self> {
+    pub(super) fn start(env: &Env, node: &'a Node<'a>, port: u16, login: bool) -> Result<Self> {
+        Self::with(env, node, port, login, None)
+    }
+
+    /// With a certificate and its key it speaks TLS.
+    pub(super) fn with(
+        env: &Env,
+        node: &'a Node<'a>,
+        port: u16,
+        login: bool,
+        tls: Option<(&Path, &Path)>,
+    ) -> Result<Self> {
         let dir = env.work.join(format!("registry-{port}"));
         fs::create_dir_all(dir.join("data"))?;
         let mut config = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n",
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: ':{port}'\n",
             dir.join("data").display()
         );
+        if let Some((cert, key)) = tls {
+            config += &format!("  tls: {{certificate: {}, key: {}}}\n", cert.display(), key.display());
+        }
         if login {
             fs::write(dir.join("passwords"), PASSWORDS)?;
             config += &format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", dir.join("passwords").display());
         }
         fs::write(dir.join("config.yml"), config)?;
-        let mut registry = Self { node, dir, port, login, process: None };
+        let mut registry = Self { node, dir, port, login, tls: tls.is_some(), process: None };
         registry.run()?;
         Ok(registry)
     }
@@ -57,8 +73,8 @@ impl<'a> Registry<'a> {
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.process = Some(command.spawn().context("start docker-registry (Debian's package of that name)")?);
         until(secs(20), "the registry to answer", || {
-            let code =
-                self.node.curl(&format!("-s -o /dev/null -w '%{{http_code}}' http://127.0.0.1:{}/v2/", self.port))?;
+            let url = format!("{}://127.0.0.1:{}/v2/", if self.tls { "https" } else { "http" }, self.port);
+            let code = self.node.curl(&format!("-sk -o /dev/null -w '%{{http_code}}' {url}"))?;
             ensure!(matches!(code.as_str(), "200" | "401"), "it answers {code}");
             Ok(())
         })
@@ -71,7 +87,7 @@ impl<'a> Registry<'a> {
         }
     }
 
-    fn push(&self, archive: &Path, name: &str) -> Result<()> {
+    pub(super) fn push(&self, archive: &Path, name: &str) -> Result<()> {
         let mut command = self.node.netns.command("skopeo");
         command.args(["copy", "--insecure-policy", "--dest-tls-verify=false"]);
         if self.login {
@@ -131,12 +147,12 @@ configs:
     node.finish()
 }
 
-fn with_image(name: &str, image: &str, extra: &str) -> String {
+pub(super) fn with_image(name: &str, image: &str, extra: &str) -> String {
     pod(name, "sleep 1000", extra)
         .replace("image: knarr.local/busybox:1", &format!("image: '{image}'\n    imagePullPolicy: Always"))
 }
 
-fn await_waiting(k: &Kubectl, name: &str, reason: &str) -> Result<String> {
+pub(super) fn await_waiting(k: &Kubectl, name: &str, reason: &str) -> Result<String> {
     until(secs(40), &format!("{name} to wait with {reason}"), || {
         let pod = k.json(&format!("get pod {name}"))?;
         let waiting = &pod["status"]["containerStatuses"][0]["state"]["waiting"];
@@ -146,7 +162,7 @@ fn await_waiting(k: &Kubectl, name: &str, reason: &str) -> Result<String> {
 }
 
 /// Reasons and messages of a pod's events.
-fn events(k: &Kubectl, name: &str, expected: &[&str]) -> Result<()> {
+pub(super) fn events(k: &Kubectl, name: &str, expected: &[&str]) -> Result<()> {
     until(secs(20), "the events", || {
         let path = "{range .items[*]}{.reason}: {.message}{\"\\n\"}{end}";
         has(&k.path(&format!("get events --field-selector involvedObject.name={name}"), path)?, expected)
@@ -167,7 +183,11 @@ fn from_plain(k: &Kubectl) -> Result<()> {
             " including waiting). Image size: ",
             " bytes.",
         ],
-    )
+    )?;
+    // A plain registry is not asked over TLS in the end: that would hide what it said.
+    k.apply(&with_image("absent", "127.0.0.1:5001/team/none:1", ""))?;
+    await_waiting(k, "absent", "ImagePullBackOff")?;
+    events(k, "absent", &["127.0.0.1:5001/team/none:1: not found"])
 }
 
 fn with_login(k: &Kubectl) -> Result<()> {

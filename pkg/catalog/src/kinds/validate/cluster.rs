@@ -10,6 +10,7 @@ use knarr_api::{
 
 use super::{
     common::{cidr, label_selector},
+    conditions::conditions,
     resources,
     workloads::{at_most_all, int_or_percent},
 };
@@ -165,6 +166,20 @@ pub(in crate::kinds) fn disruption_budget(object: &Value) -> Errors {
         }
     }
     label_selector(&spec.at("selector"), &mut out);
+    out
+}
+
+/// What is counted for a budget is not negative, and its conditions are complete.
+pub(in crate::kinds) fn disruption_budget_update(object: &Value, _old: &Value, sub: &str) -> Errors {
+    let mut out = Errors::new();
+    if sub == "status" {
+        let root = Spot::root(object);
+        let status = root.at("status");
+        conditions(&status.at("conditions"), &mut out);
+        for key in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
+            status.at(key).not_negative(&mut out);
+        }
+    }
     out
 }
 

@@ -6,7 +6,7 @@ use knarr_api::{
     names,
 };
 
-use super::{common::label_selector, job_policies, pod::template};
+use super::{common::label_selector, job_policies, job_status, pod::template};
 use crate::kinds::{
     same::equal,
     spot::Spot,
@@ -189,6 +189,9 @@ fn many_indexes(spec: &Spot<'_, '_>, out: &mut Errors) {
 /// What of a Job stays.
 pub(in crate::kinds) fn job_update(object: &Value, old: &Value, sub: &str) -> Errors {
     let mut out = Errors::new();
+    if sub == "status" {
+        job_status::check(object, old, &mut out);
+    }
     if !sub.is_empty() {
         return out;
     }

@@ -6,9 +6,11 @@
 mod autoscaler;
 mod cluster;
 mod common;
+mod conditions;
 mod config;
 mod endpoints;
 mod job_policies;
+mod job_status;
 mod jobs;
 mod network;
 mod pod;
@@ -21,7 +23,8 @@ mod workloads;
 pub(super) use self::{
     autoscaler::{autoscaler, autoscaler_update},
     cluster::{
-        disruption_budget, lease, node, node_update, priority_class, priority_class_update, revision, revision_update,
+        disruption_budget, disruption_budget_update, lease, node, node_update, priority_class, priority_class_update,
+        revision, revision_update,
     },
     config::{
         config_map, config_map_update, event, limit_range, namespace, namespace_update, resource_quota,

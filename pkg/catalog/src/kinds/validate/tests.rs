@@ -4,6 +4,7 @@ mod access;
 mod config;
 mod network;
 mod pods;
+mod status;
 mod updates;
 mod workloads;
 

@@ -5,7 +5,7 @@ use crate::kinds::testing::{created, merge, resource, tree, update};
 
 /// Lays each case over the object as it was.
 #[track_caller]
-fn check(kind: (&str, &str), base: &str, sub: &str, cases: &[(&[&str], &str)], expected: Expect) {
+pub(super) fn check(kind: (&str, &str), base: &str, sub: &str, cases: &[(&[&str], &str)], expected: Expect) {
     let resource = resource(kind.0, kind.1);
     let mut old = created(resource, tree(base));
     if let Some(status) = tree(base).get("status") {
