@@ -114,7 +114,7 @@ impl StatusWriter {
             let written = self.written.notified();
             tokio::pin!(written);
             written.as_mut().enable();
-            if !self.entries.lock().get(uid).is_some_and(|e| e.dirty.is_some()) {
+            if self.entries.lock().get(uid).is_none_or(|e| e.dirty.is_none()) {
                 return;
             }
             written.await;

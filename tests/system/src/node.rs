@@ -96,6 +96,7 @@ impl<'a> Node<'a> {
         if verb == self.verb {
             // How full the disk of the machine under test is, is not what cases ask; those that do say their own line.
             command.args(["--kubelet-arg", "eviction-hard=memory.available<100Mi"]);
+            command.args(["--kubelet-arg", "image-gc-high-threshold=100"]);
         }
         command.args(&self.flags);
         command

@@ -30,6 +30,7 @@ impl World {
     fn new() -> Self {
         let dir = TempDir::new("worker");
         let mut config = Config::new("node", [10, 0, 0, 1].into());
+        config.image_gc = (100, 100); // how full the disk under the test is, is not what it asks
         config.root = dir.path().join("kubelet");
         config.pod_logs = dir.path().join("pods");
         config.container_logs = dir.path().join("containers");
