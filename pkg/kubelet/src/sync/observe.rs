@@ -73,7 +73,7 @@ pub(crate) struct Container {
     pub restarts: u32,
     /// State.
     pub state: State,
-    /// Creation, nanoseconds since 1970: the order of attempts.
+    /// Creation, nanoseconds since 1970.
     pub created: i64,
     /// Start.
     pub started: Option<Timestamp>,
@@ -107,10 +107,10 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// Puts the newest first.
+    /// Puts the newest first. Attempts are counted, so the clock that was put back between two does not turn them round.
     pub(crate) fn new(mut sandboxes: Vec<Sandbox>, mut containers: Vec<Container>) -> Self {
         sandboxes.sort_by_key(|s| std::cmp::Reverse((s.attempt, s.created)));
-        containers.sort_by_key(|c| std::cmp::Reverse((c.created, c.restarts)));
+        containers.sort_by_key(|c| std::cmp::Reverse((c.restarts, c.created)));
         Self { sandboxes, containers }
     }
 

@@ -220,3 +220,14 @@ fn a_deadline_ends_the_pod() {
     check(spec(100), "app:run", &plain(), "wake 160");
     check(spec(40), "app:run", &plain(), "terminate 30");
 }
+
+#[test]
+fn a_clock_put_back_does_not_make_the_newest_container_old() {
+    let pod = pod(json!({}));
+    let Observed { sandboxes, mut containers } = seen(&pod, "app:exit1 app:exit2");
+    for c in &mut containers {
+        c.created = -c.created;
+    }
+    let seen = Observed::new(sandboxes, containers);
+    assert_eq!((seen.latest("app").unwrap().id.as_str(), seen.previous("app").unwrap().id.as_str()), ("app2", "app1"));
+}
