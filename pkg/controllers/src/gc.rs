@@ -110,11 +110,23 @@ impl Collector {
             }
             return self.keep_owners(node, |uid| !gone.iter().any(|g| **g == *uid)).await;
         }
-        // All owners are gone or wait for us. With dependents of its own that block, it goes in the foreground too.
+        // All owners are gone or wait for us, of those we know. Informers of several kinds run apart: it may have been set
+        // free before its owner went, and only the API knows yet.
+        let r = self.resource(node);
+        let live = match self.cx.api.get(r, &node.key.namespace, &node.key.name).await {
+            Ok(live) => live,
+            Err(e) => return forgive(Err(e)),
+        };
+        let now = Node::of(node.resource, &live);
+        if now.uid != node.uid || now.owners != node.owners || now.deleted {
+            return Ok(None); // its informer tells, and wakes us again
+        }
+        // With dependents of its own that block, it goes in the foreground too.
         let blocks = waiting > 0 && self.graph.lock().has_dependents(&node.uid);
         let propagation = if blocks { Propagation::Foreground } else { Propagation::Background };
         let request = self.about(Verb::Delete, node).options(|o| {
             o.precondition.uid = (&*node.uid.0).into();
+            o.precondition.resource_version = live.revision().to_string().into();
             // As the owner was deleted so are its dependents: what orphans says so by its finalizer.
             o.propagation = Some(if node.has_finalizer(ORPHAN) { Propagation::Orphan } else { propagation });
         });
@@ -215,5 +227,43 @@ fn forgive(result: Result<(), Status>) -> Result<Again, Status> {
     match result {
         Err(e) if !e.is(Reason::NotFound) => Err(e),
         _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use knarr_client::{
+        Key,
+        fake::FakeApi,
+        resources::{CONFIG_MAPS, PODS},
+    };
+
+    use super::*;
+    use crate::testing::context_with;
+
+    #[tokio::test]
+    async fn what_was_set_free_before_its_owner_went_stays() {
+        let fake = FakeApi::new();
+        let cx = context_with(&fake, vec![CONFIG_MAPS.clone(), PODS.clone()]);
+        let me = Collector { cx, graph: Arc::default(), queue: WorkQueue::new() };
+        let owner = value!({ "apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "gone" });
+        let pod = |name: &str| {
+            let mut body = value!({ "metadata": { "name": name } });
+            body.set(&["metadata", "ownerReferences"], Value::Array(vec![owner.clone()]));
+            body
+        };
+        let mut seen = Vec::new();
+        for name in ["freed", "owned"] {
+            seen.push(Node::of(1, &fake.create(&PODS, "n", pod(name)).await.unwrap()));
+        }
+        // The informer of pods has not told of this yet.
+        fake.merge(&PODS, "n", "freed", "", value!({ "metadata": { "ownerReferences": [] } })).await.unwrap();
+        for node in &seen {
+            me.judge(node).await.unwrap();
+        }
+        assert!(fake.tree(&PODS, "n", "freed").is_some());
+        let left = fake.tree(&PODS, "n", "owned").is_some_and(|p| p.at(&["metadata", "deletionTimestamp"]).is_none());
+        assert!(!left, "what is still owned goes");
+        assert_eq!(seen[0].key, Key::new("n", "freed"));
     }
 }

@@ -140,9 +140,8 @@ impl Options {
 pub enum Ending {
     /// The end of its own input.
     Passed,
-    /// Nothing: its input stays open for others. Runtimes take the end for a good-bye and cut off the output at once, so
-    /// it is kept back: for good from a client that never typed anything, for it only watches; else until the command
-    /// has been silent for a moment.
+    /// Nothing: its input stays open for others. A client that never typed anything only watches, until the command
+    /// ends; one that did is let go when it has its answer: when the command has been silent for a moment.
     Kept,
 }
 
@@ -153,11 +152,12 @@ const SILENCE: Duration = Duration::from_secs(2);
 pub async fn splice(mut client: Session, mut server: ClientSession, ending: Ending) {
     let said = Notify::new();
     let (typed, stdin) = (client.stdin.take(), server.stdin.take());
-    let input = async {
+    let answered = async {
         match ending {
             Ending::Passed => copy(typed, stdin).await,
-            Ending::Kept => keep(typed, stdin, &said).await,
+            Ending::Kept => return keep(typed, stdin, &said).await,
         }
+        std::future::pending().await
     };
     let output = relay(server.stdout.take(), client.stdout.take(), &said);
     let errors = relay(server.stderr.take(), client.stderr.take(), &said);
@@ -173,12 +173,13 @@ pub async fn splice(mut client: Session, mut server: ClientSession, ending: Endi
         server.outcome().await
     };
     let never = async {
-        tokio::join!(input, terminal);
+        terminal.await;
         std::future::pending::<()>().await;
     };
     let gone = client.outcome_gone();
     let outcome = tokio::select! {
         outcome = work => Some(outcome),
+        () = answered => Some(Outcome::Success),
         () = never => None,
         () = gone => None,
     };
@@ -200,14 +201,14 @@ async fn relay(from: Option<Pipe>, to: Option<Pipe>, said: &Notify) {
     let _ = to.shutdown().await;
 }
 
-/// Copies what is typed; see [`Ending::Kept`].
+/// Copies what is typed, and waits until it has been answered; see [`Ending::Kept`]. The command's input is not ended.
 async fn keep(from: Option<Pipe>, to: Option<Pipe>, said: &Notify) {
-    let (Some(mut from), Some(mut to)) = (from, to) else { return };
-    if let Ok(0) = tokio::io::copy(&mut from, &mut to).await {
-        std::future::pending::<()>().await;
+    let (Some(mut from), Some(mut to)) = (from, to) else { return std::future::pending().await };
+    match tokio::io::copy(&mut from, &mut to).await {
+        Ok(1..) => while tokio::time::timeout(SILENCE, said.notified()).await.is_ok() {},
+        // Nothing was typed, or nobody reads it: what there is to see goes on.
+        Ok(0) | Err(_) => std::future::pending().await,
     }
-    while tokio::time::timeout(SILENCE, said.notified()).await.is_ok() {}
-    let _ = to.shutdown().await;
 }
 
 impl Session {

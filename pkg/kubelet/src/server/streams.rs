@@ -63,6 +63,8 @@ pub(super) async fn stream(
     // The input of a container outlives a client that was attached to it, unless the container says otherwise.
     let once = what == "exec" || pod::part(&pod, &container).is_some_and(|p| p.spec.stdin_once == Some(true));
     let ending = if once { Ending::Passed } else { Ending::Kept };
+    let refused = |e: knarr_cri::CriError| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{}\n", e.message));
+    let mut input = None;
     let url = match what {
         "exec" => {
             let cmd = query.all("command");
@@ -71,14 +73,21 @@ pub(super) async fn stream(
             }
             shared.runtime.exec(v1::ExecRequest { container_id: id, cmd, tty, stdin, stdout, stderr }).await
         }
-        _ => shared.runtime.attach(v1::AttachRequest { container_id: id, stdin, tty, stdout, stderr }).await,
+        _ => {
+            let all = v1::AttachRequest { container_id: id, stdin, tty, stdout, stderr };
+            if apart(ending, options) {
+                let typing = v1::AttachRequest { stdout: false, stderr: false, ..all.clone() };
+                input = Some(shared.runtime.attach(typing).await.map_err(refused)?);
+            }
+            shared.runtime.attach(v1::AttachRequest { stdin: stdin && input.is_none(), ..all }).await
+        }
     };
-    let url = url.map_err(|e| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{}\n", e.message)))?;
+    let url = url.map_err(refused)?;
     let (response, upgrade) = (accepted.response.clone(), hyper::upgrade::on(request));
     let started = crowd.try_spawn(|stop| async move {
         let Some(io) = upgraded(upgrade).await else { return };
         let (session, driver) = accepted.session(io, options);
-        let joined = async { tokio::join!(driver, join(session, &url, options, ending)).0 };
+        let joined = async { tokio::join!(driver, join(session, (&url, input.as_deref()), options, ending)).0 };
         tokio::select! {
             end = joined => if let Err(e) = end {
                 tracing::debug!(error = %e, "session ended");
@@ -122,13 +131,36 @@ async fn upgraded(upgrade: OnUpgrade) -> Option<TokioIo<hyper::upgrade::Upgraded
     }
 }
 
-/// Joins a session with the one at the runtime's streaming URL.
-async fn join(session: Session, url: &str, options: Options, ending: Ending) {
-    match dial(url).await {
-        Ok(io) => {
+/// Whether input goes to the runtime in a session of its own. containerd ends the output of an attached client when its
+/// input ends, and its input when either output does: what a container says last would be lost now and then.
+fn apart(ending: Ending, options: Options) -> bool {
+    ending == Ending::Kept && options.stdin && !options.tty && (options.stdout || options.stderr)
+}
+
+/// Joins a session with the one at the runtime's streaming URL, and with the one for input if that is apart.
+async fn join(session: Session, (url, input): (&str, Option<&str>), options: Options, ending: Ending) {
+    let dialled = async {
+        let input = match input {
+            Some(url) => Some(dial(url).await?),
+            None => None,
+        };
+        Ok::<_, String>((dial(url).await?, input))
+    };
+    // A driver ends with its connection, at the latest when both sessions are dropped.
+    match dialled.await {
+        Ok((io, None)) => {
             let (server, driver) = client::exec(io, options);
-            // The driver ends with the connection, at the latest when both sessions are dropped.
             let (_, ()) = tokio::join!(driver, splice(session, server, ending));
+        }
+        Ok((io, Some(input))) => {
+            let (mut server, driver) = client::exec(io, Options { stdin: false, ..options });
+            let (mut typing, input) = client::exec(input, Options { stdin: true, ..Options::default() });
+            server.stdin = typing.stdin.take();
+            let work = async move {
+                splice(session, server, ending).await;
+                drop(typing);
+            };
+            let (_, _, ()) = tokio::join!(driver, input, work);
         }
         Err(message) => session.finish(Outcome::failure(message)),
     }
