@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
-use knarr_cri::v1;
+use knarr_cri::{Runtime, v1};
 use knarr_daemon::Crowd;
 use knarr_stream::{Ending, Forward, Options, Outcome, Session, accept_exec, accept_forward, client, splice};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -76,18 +76,18 @@ pub(super) async fn stream(
         _ => {
             let all = v1::AttachRequest { container_id: id, stdin, tty, stdout, stderr };
             if apart(ending, options) {
-                let typing = v1::AttachRequest { stdout: false, stderr: false, ..all.clone() };
-                input = Some(shared.runtime.attach(typing).await.map_err(refused)?);
+                input = Some(v1::AttachRequest { stdout: false, stderr: false, ..all.clone() });
             }
             shared.runtime.attach(v1::AttachRequest { stdin: stdin && input.is_none(), ..all }).await
         }
     };
     let url = url.map_err(refused)?;
     let (response, upgrade) = (accepted.response.clone(), hyper::upgrade::on(request));
+    let runtime = shared.runtime.clone();
     let started = crowd.try_spawn(|stop| async move {
         let Some(io) = upgraded(upgrade).await else { return };
         let (session, driver) = accepted.session(io, options);
-        let joined = async { tokio::join!(driver, join(session, (&url, input.as_deref()), options, ending)).0 };
+        let joined = async { tokio::join!(driver, join(&*runtime, session, &url, input, options, ending)).0 };
         tokio::select! {
             end = joined => if let Err(e) = end {
                 tracing::debug!(error = %e, "session ended");
@@ -137,33 +137,46 @@ fn apart(ending: Ending, options: Options) -> bool {
     ending == Ending::Kept && options.stdin && !options.tty && (options.stdout || options.stderr)
 }
 
-/// Joins a session with the one at the runtime's streaming URL, and with the one for input if that is apart.
-async fn join(session: Session, (url, input): (&str, Option<&str>), options: Options, ending: Ending) {
-    let dialled = async {
-        let input = match input {
-            Some(url) => Some(dial(url).await?),
-            None => None,
-        };
-        Ok::<_, String>((dial(url).await?, input))
+/// Joins a session with the one at the runtime's streaming URL, and with one for `input` if that is apart.
+async fn join(
+    runtime: &dyn Runtime,
+    session: Session,
+    url: &str,
+    input: Option<v1::AttachRequest>,
+    options: Options,
+    ending: Ending,
+) {
+    let io = match dial(url).await {
+        Ok(io) => io,
+        Err(message) => return session.finish(Outcome::failure(message)),
     };
     // A driver ends with its connection, at the latest when both sessions are dropped.
-    match dialled.await {
-        Ok((io, None)) => {
-            let (server, driver) = client::exec(io, options);
-            let (_, ()) = tokio::join!(driver, splice(session, server, ending));
-        }
-        Ok((io, Some(input))) => {
-            let (mut server, driver) = client::exec(io, Options { stdin: false, ..options });
-            let (mut typing, input) = client::exec(input, Options { stdin: true, ..Options::default() });
-            server.stdin = typing.stdin.take();
-            let work = async move {
+    let (mut server, driver) = client::exec(io, Options { stdin: options.stdin && input.is_none(), ..options });
+    let work = async {
+        let Some(request) = input else { return splice(session, server, ending).await };
+        // Asked for when output is on its way already, so that no answer to what is typed is missed.
+        match typing(runtime, request).await {
+            Ok(io) => {
+                let (mut typing, typist) = client::exec(io, Options { stdin: true, ..Options::default() });
+                server.stdin = typing.stdin.take();
+                let work = async move {
+                    splice(session, server, ending).await;
+                    drop(typing);
+                };
+                let (_, ()) = tokio::join!(typist, work);
+            }
+            // It may just have ended, and has said something before.
+            Err(message) => {
+                tracing::debug!(error = message, "no input for an attached container");
                 splice(session, server, ending).await;
-                drop(typing);
-            };
-            let (_, _, ()) = tokio::join!(driver, input, work);
+            }
         }
-        Err(message) => session.finish(Outcome::failure(message)),
-    }
+    };
+    let (_, ()) = tokio::join!(driver, work);
+}
+
+async fn typing(runtime: &dyn Runtime, request: v1::AttachRequest) -> Result<client::Upgraded<TcpStream>, String> {
+    dial(&runtime.attach(request).await.map_err(|e| e.message)?).await
 }
 
 async fn dial(url: &str) -> Result<client::Upgraded<TcpStream>, String> {
