@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     sync::{Notify, mpsc, oneshot},
 };
 
-use crate::{Outcome, PIPE, Pipe, exec::copy, pump::next_piece};
+use crate::{Outcome, PIPE, Pipe, pump::next_piece};
 
 /// Which streams were asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct Session {
     pub stderr: Option<Pipe>,
     /// New sizes of the terminal; ends with the connection.
     pub resize: mpsc::Receiver<Size>,
+    /// What was typed and read already, see [`Self::is_silent`].
+    typed: BytesMut,
     outcome: oneshot::Sender<Outcome>,
 }
 
@@ -55,7 +57,7 @@ impl Session {
     /// Ends the session: what was written goes out first, then the outcome. Streams taken out of the session must have been
     /// dropped by then.
     pub fn finish(self, outcome: Outcome) {
-        let Self { stdin, stdout, stderr, resize, outcome: tx } = self;
+        let Self { stdin, stdout, stderr, resize, outcome: tx, typed: _ } = self;
         drop((stdin, stdout, stderr, resize));
         // The client may have gone.
         let _ = tx.send(outcome);
@@ -123,7 +125,7 @@ impl Options {
         let (size, resize) = mpsc::channel(SIZES);
         let (tx, rx) = oneshot::channel();
         let ends = Ends { stdin: a, stdout: b, stderr: c, resize: size, outcome: rx };
-        (Session { stdin, stdout, stderr, resize, outcome: tx }, ends)
+        (Session { stdin, stdout, stderr, resize, typed: BytesMut::new(), outcome: tx }, ends)
     }
 
     pub(crate) fn client(&self) -> (ClientSession, ClientEnds) {
@@ -151,11 +153,11 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// Joins a client's session with the one that serves it, until the command ends or the client goes away.
 pub async fn splice(mut client: Session, mut server: ClientSession, ending: Ending) {
     let said = Notify::new();
-    let (typed, stdin) = (client.stdin.take(), server.stdin.take());
+    let (begun, typed, stdin) = (std::mem::take(&mut client.typed), client.stdin.take(), server.stdin.take());
     let answered = async {
         match ending {
-            Ending::Passed => copy(typed, stdin).await,
-            Ending::Kept => return keep(typed, stdin, &said).await,
+            Ending::Passed => drop(pass(&begun, typed, stdin).await),
+            Ending::Kept => return keep(&begun, typed, stdin, &said).await,
         }
         std::future::pending().await
     };
@@ -202,16 +204,44 @@ async fn relay(from: Option<Pipe>, to: Option<Pipe>, said: &Notify) {
 }
 
 /// Copies what is typed, and waits until it has been answered; see [`Ending::Kept`]. The command's input is not ended.
-async fn keep(from: Option<Pipe>, to: Option<Pipe>, said: &Notify) {
-    let (Some(mut from), Some(mut to)) = (from, to) else { return std::future::pending().await };
-    match tokio::io::copy(&mut from, &mut to).await {
+async fn keep(begun: &[u8], from: Option<Pipe>, to: Option<Pipe>, said: &Notify) {
+    // Kept open while the answer is waited for.
+    let Some(mut to) = to else { return std::future::pending().await };
+    match forward(begun, from, &mut to).await {
         Ok(1..) => while tokio::time::timeout(SILENCE, said.notified()).await.is_ok() {},
         // Nothing was typed, or nobody reads it: what there is to see goes on.
         Ok(0) | Err(_) => std::future::pending().await,
     }
 }
 
+/// Copies what is typed, and its end. Either side may go at any time; the outcome says what it meant.
+async fn pass(begun: &[u8], from: Option<Pipe>, to: Option<Pipe>) -> std::io::Result<()> {
+    let Some(mut to) = to else { return Ok(()) };
+    let _ = forward(begun, from, &mut to).await;
+    to.shutdown().await
+}
+
+async fn forward(begun: &[u8], from: Option<Pipe>, to: &mut Pipe) -> std::io::Result<u64> {
+    to.write_all(begun).await?;
+    let more = match from {
+        Some(mut from) => tokio::io::copy(&mut from, to).await?,
+        None => 0,
+    };
+    Ok(more + begun.len() as u64)
+}
+
 impl Session {
+    /// Whether the client ends its input within `patience` without having typed anything. What it has typed is not lost:
+    /// [`splice`] begins with it.
+    pub async fn is_silent(&mut self, patience: Duration) -> bool {
+        let Some(stdin) = &mut self.stdin else { return true };
+        let silent = matches!(tokio::time::timeout(patience, stdin.read_buf(&mut self.typed)).await, Ok(Ok(0)));
+        if silent {
+            self.stdin = None;
+        }
+        silent
+    }
+
     /// Resolves when the connection is gone.
     fn outcome_gone(&mut self) -> impl Future<Output = ()> {
         // `closed` borrows; a poll function lets the session be used after it was dropped.

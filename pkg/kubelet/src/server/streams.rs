@@ -1,7 +1,7 @@
 //! Exec, attach and port-forward: the client's session is joined with the runtime's, whatever protocol either speaks;
 //! a forwarded connection is one made inside the pod's network namespace.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
@@ -64,7 +64,7 @@ pub(super) async fn stream(
     let once = what == "exec" || pod::part(&pod, &container).is_some_and(|p| p.spec.stdin_once == Some(true));
     let ending = if once { Ending::Passed } else { Ending::Kept };
     let refused = |e: knarr_cri::CriError| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{}\n", e.message));
-    let mut input = None;
+    let mut watching = None;
     let url = match what {
         "exec" => {
             let cmd = query.all("command");
@@ -75,10 +75,10 @@ pub(super) async fn stream(
         }
         _ => {
             let all = v1::AttachRequest { container_id: id, stdin, tty, stdout, stderr };
-            if apart(ending, options) {
-                input = Some(v1::AttachRequest { stdout: false, stderr: false, ..all.clone() });
+            if ending == Ending::Kept && stdin && (stdout || stderr) {
+                watching = Some(v1::AttachRequest { stdin: false, ..all.clone() });
             }
-            shared.runtime.attach(v1::AttachRequest { stdin: stdin && input.is_none(), ..all }).await
+            shared.runtime.attach(all).await
         }
     };
     let url = url.map_err(refused)?;
@@ -87,7 +87,7 @@ pub(super) async fn stream(
     let started = crowd.try_spawn(|stop| async move {
         let Some(io) = upgraded(upgrade).await else { return };
         let (session, driver) = accepted.session(io, options);
-        let joined = async { tokio::join!(driver, join(&*runtime, session, &url, input, options, ending)).0 };
+        let joined = async { tokio::join!(driver, join(&*runtime, session, &url, watching, options, ending)).0 };
         tokio::select! {
             end = joined => if let Err(e) = end {
                 tracing::debug!(error = %e, "session ended");
@@ -131,52 +131,35 @@ async fn upgraded(upgrade: OnUpgrade) -> Option<TokioIo<hyper::upgrade::Upgraded
     }
 }
 
-/// Whether input goes to the runtime in a session of its own. containerd ends the output of an attached client when its
-/// input ends, and its input when either output does: what a container says last would be lost now and then.
-fn apart(ending: Ending, options: Options) -> bool {
-    ending == Ending::Kept && options.stdin && !options.tty && (options.stdout || options.stderr)
-}
+/// How long a client is waited for that may have nothing to type.
+const HESITATION: Duration = Duration::from_millis(100);
 
-/// Joins a session with the one at the runtime's streaming URL, and with one for `input` if that is apart.
+/// Joins a session with the one at the runtime's streaming URL, or with one for `watching` where the client has nothing to
+/// type. containerd ends the output of an attached client when its input ends, and its input when either output does: to
+/// one that only watches, what a container says last would be lost now and then.
 async fn join(
     runtime: &dyn Runtime,
-    session: Session,
+    mut session: Session,
     url: &str,
-    input: Option<v1::AttachRequest>,
-    options: Options,
+    watching: Option<v1::AttachRequest>,
+    mut options: Options,
     ending: Ending,
 ) {
-    let io = match dial(url).await {
-        Ok(io) => io,
-        Err(message) => return session.finish(Outcome::failure(message)),
-    };
-    // A driver ends with its connection, at the latest when both sessions are dropped.
-    let (mut server, driver) = client::exec(io, Options { stdin: options.stdin && input.is_none(), ..options });
-    let work = async {
-        let Some(request) = input else { return splice(session, server, ending).await };
-        // Asked for when output is on its way already, so that no answer to what is typed is missed.
-        match typing(runtime, request).await {
-            Ok(io) => {
-                let (mut typing, typist) = client::exec(io, Options { stdin: true, ..Options::default() });
-                server.stdin = typing.stdin.take();
-                let work = async move {
-                    splice(session, server, ending).await;
-                    drop(typing);
-                };
-                let (_, ()) = tokio::join!(typist, work);
-            }
-            // It may just have ended, and has said something before.
-            Err(message) => {
-                tracing::debug!(error = message, "no input for an attached container");
-                splice(session, server, ending).await;
-            }
+    let mut url = url.to_owned();
+    if let Some(request) = watching
+        && session.is_silent(HESITATION).await
+        && let Ok(other) = runtime.attach(request).await
+    {
+        (options.stdin, url) = (false, other);
+    }
+    match dial(&url).await {
+        Ok(io) => {
+            let (server, driver) = client::exec(io, options);
+            // The driver ends with the connection, at the latest when both sessions are dropped.
+            let (_, ()) = tokio::join!(driver, splice(session, server, ending));
         }
-    };
-    let (_, ()) = tokio::join!(driver, work);
-}
-
-async fn typing(runtime: &dyn Runtime, request: v1::AttachRequest) -> Result<client::Upgraded<TcpStream>, String> {
-    dial(&runtime.attach(request).await.map_err(|e| e.message)?).await
+        Err(message) => session.finish(Outcome::failure(message)),
+    }
 }
 
 async fn dial(url: &str) -> Result<client::Upgraded<TcpStream>, String> {

@@ -296,3 +296,44 @@ async fn who_typed_sees_the_answer() {
     assert_eq!(said, b"xx");
     assert!(ended.is_some_and(|at| at.as_secs() == 4), "{ended:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_has_nothing_to_type_is_known_soon() {
+    const WAIT: Duration = Duration::from_millis(100);
+    let silent = async |client: &'static [u8], closes: bool| {
+        let ((mut session, a), (near, b)) = pair(ALL).await;
+        let asked = async move {
+            let mut near = near;
+            let said = near.is_silent(WAIT).await;
+            // Nothing that was typed is lost.
+            let ((far, c), (mut served, d)) = pair(ALL).await;
+            let command = async move {
+                let mut heard = vec![0; client.len()];
+                served.stdin.as_mut().unwrap().read_exact(&mut heard).await.unwrap();
+                served.finish(Outcome::Success);
+                heard
+            };
+            let (heard, ..) = tokio::join!(command, splice(near, far, Ending::Kept), c, d);
+            assert_eq!(heard, client);
+            said
+        };
+        let typing = async move {
+            let mut stdin = session.stdin.take().unwrap();
+            stdin.write_all(client).await.unwrap();
+            if closes {
+                drop(stdin);
+            } else {
+                tokio::time::sleep(HOURS).await;
+            }
+            drop(session);
+        };
+        tokio::select! {
+            said = asked => said,
+            _ = async { tokio::join!(typing, a, b) } => panic!("it ended"),
+        }
+    };
+    assert!(silent(b"", true).await);
+    assert!(!silent(b"", false).await);
+    assert!(!silent(b"hi", true).await);
+    assert!(!silent(b"hi", false).await);
+}
