@@ -1,6 +1,6 @@
 //! Typed objects as trees for the API, and the small patches the agent writes.
 
-use knarr_api::{Map, Value};
+use knarr_api::{Map, Value, same::equal};
 use serde::Serialize;
 
 /// A typed value as a tree.
@@ -27,7 +27,8 @@ fn from_json(v: serde_json::Value) -> Value {
 /// Lists that a strategic patch merges, with their keys.
 const MERGED: [(&str, &str); 3] = [("conditions", "type"), ("podIPs", "ip"), ("hostIPs", "ip")];
 
-/// The strategic patch that makes the object's field `old` into `new`; `None` if they are equal.
+/// The strategic patch that makes the object's field `old` into `new`; `None` if they mean the same: what the API prints as
+/// empty (`lastState: {}`), nobody here says.
 ///
 /// Elements of merged lists that others wrote (conditions!) stay: only those in `owned` are removed when `new` has
 /// them no longer.
@@ -38,7 +39,7 @@ pub(crate) fn patch(old: &Value, new: &Value, owned: &[&str]) -> Option<Value> {
     let mut out = Map::new();
     for (key, want) in want.iter() {
         match was.get(key) {
-            Some(was) if was == want => {}
+            was if equal(was, Some(want)) => {}
             was => {
                 let merged = MERGED.iter().find(|(name, _)| *name == key);
                 let change = match merged {
@@ -53,8 +54,8 @@ pub(crate) fn patch(old: &Value, new: &Value, owned: &[&str]) -> Option<Value> {
             }
         }
     }
-    for key in was.keys().filter(|k| !want.contains(k)) {
-        if !MERGED.iter().any(|(name, _)| *name == key) {
+    for (key, was) in was.iter().filter(|(k, _)| !want.contains(k)) {
+        if !MERGED.iter().any(|(name, _)| *name == key) && !equal(Some(was), None) {
             out.insert(key, Value::Null);
         }
     }
@@ -85,7 +86,7 @@ fn list_patch(old: &Value, new: &Value, by: &str, owned: &[&str]) -> Option<Valu
     for item in new {
         let Some(key) = item.get(by) else { continue };
         match find(old, key) {
-            Some(was) if was == *item => {}
+            Some(was) if equal(Some(&was), Some(item)) => {}
             was => changes.push(element(was.as_ref(), item)),
         }
     }
@@ -130,5 +131,20 @@ mod tests {
         });
         assert_eq!(patch(&old, &new, &["Ready"]), Some(want));
         assert_eq!(patch(&old, &old, &[]), None);
+    }
+
+    #[test]
+    fn what_the_api_prints_as_empty_is_no_difference() {
+        let said = value!({
+            "containerStatuses": [{ "name": "a", "ready": true }],
+            "conditions": [{ "type": "Ready", "status": "True" }],
+        });
+        let printed = value!({
+            "containerStatuses": [{ "name": "a", "ready": true, "lastState": {} }],
+            "conditions": [{ "type": "Ready", "status": "True", "lastProbeTime": null }],
+            "initContainerStatuses": [],
+        });
+        assert_eq!(patch(&printed, &said, &["Ready"]), None);
+        assert_eq!(patch(&said, &printed, &["Ready"]), None);
     }
 }
