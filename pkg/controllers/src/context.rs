@@ -9,7 +9,7 @@ use knarr_client::{
     Api, ApiExt, Cache, Change, Key, Request, Resource, Selection, Verb, WorkQueue,
     events::{ObjectRef, Recorder},
 };
-use knarr_daemon::{Tasks, clock::Steps};
+use knarr_daemon::{Tasks, clock};
 
 /// Facts of the cluster that controllers need.
 #[derive(Clone, Debug)]
@@ -71,13 +71,8 @@ impl Context {
     {
         let stepped = queue.clone();
         tasks.spawn(format!("{controller}: clock"), |stop| async move {
-            let mut steps = Steps::new();
-            loop {
-                tokio::select! {
-                    () = steps.next() => stepped.hasten(),
-                    () = stop.cancelled() => return Ok::<(), Status>(()),
-                }
-            }
+            clock::each_step(&stop, || stepped.hasten()).await;
+            Ok::<(), Status>(())
         });
         for _ in 0..workers {
             let (queue, ready, reconcile) = (queue.clone(), ready.clone(), reconcile.clone());

@@ -9,7 +9,7 @@ mod graph;
 use std::{sync::Arc, time::Duration};
 
 use knarr_api::{Object, Reason, Status, Value, value};
-use knarr_client::{ApiExt as _, Cache, Propagation, Request, Resource, Verb, WorkQueue};
+use knarr_client::{ApiExt as _, Cache, Key, Propagation, Request, Resource, Verb, WorkQueue};
 use knarr_daemon::Tasks;
 use parking_lot::Mutex;
 
@@ -112,13 +112,9 @@ impl Collector {
         }
         // All owners are gone or wait for us, of those we know. Informers of several kinds run apart: it may have been set
         // free before its owner went, and only the API knows yet.
-        let r = self.resource(node);
-        let live = match self.cx.api.get(r, &node.key.namespace, &node.key.name).await {
-            Ok(live) => live,
-            Err(e) => return forgive(Err(e)),
-        };
+        let Some(live) = self.live(node).await? else { return Ok(None) };
         let now = Node::of(node.resource, &live);
-        if now.uid != node.uid || now.owners != node.owners || now.deleted {
+        if now.owners != node.owners || now.deleted {
             return Ok(None); // its informer tells, and wakes us again
         }
         // With dependents of its own that block, it goes in the foreground too.
@@ -175,24 +171,13 @@ impl Collector {
     }
 
     async fn drop_finalizer(&self, node: &Node, which: &str) -> Result<Again, Status> {
-        let r = self.resource(node);
-        let live = match self.cx.api.get(r, &node.key.namespace, &node.key.name).await {
-            Ok(live) if live.meta().uid == node.uid.0 => live,
-            Ok(_) => return Ok(None),
-            Err(e) => return forgive(Err(e)),
-        };
+        let Some(live) = self.live(node).await? else { return Ok(None) };
         let left: Vec<&str> = live.meta().finalizers.iter().map(|f| &**f).filter(|f| *f != which).collect();
-        let body = value!({ "metadata": { "resourceVersion": live.revision().to_string(), "finalizers": left } });
-        forgive(self.cx.api.merge(r, &node.key.namespace, &node.key.name, "", body).await.map(drop))
+        self.change(node, &live, value!({ "finalizers": left })).await
     }
 
     async fn keep_owners(&self, node: &Node, keep: impl Fn(&str) -> bool) -> Result<Again, Status> {
-        let r = self.resource(node);
-        let live = match self.cx.api.get(r, &node.key.namespace, &node.key.name).await {
-            Ok(live) if live.meta().uid == node.uid.0 => live,
-            Ok(_) => return Ok(None),
-            Err(e) => return forgive(Err(e)),
-        };
+        let Some(live) = self.live(node).await? else { return Ok(None) };
         let owners = live.meta().owners.iter().filter(|o| keep(&o.uid)).map(|o| {
             let mut v = value!({ "apiVersion": &*o.api_version, "kind": &*o.kind, "name": &*o.name, "uid": &*o.uid });
             if o.controller {
@@ -204,9 +189,24 @@ impl Collector {
             v
         });
         let owners = Value::Array(owners.collect());
-        let body =
-            value!({ "metadata": { "resourceVersion": live.revision().to_string(), "ownerReferences": owners } });
-        forgive(self.cx.api.merge(r, &node.key.namespace, &node.key.name, "", body).await.map(drop))
+        self.change(node, &live, value!({ "ownerReferences": owners })).await
+    }
+
+    /// The object as the API has it, if it is still there and the one meant.
+    async fn live(&self, node: &Node) -> Result<Option<Object>, Status> {
+        match self.cx.api.get(self.resource(node), &node.key.namespace, &node.key.name).await {
+            Ok(live) => Ok(Some(live).filter(|live| live.meta().uid == node.uid.0)),
+            Err(e) if e.is(Reason::NotFound) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Changes its metadata, where it is as it was read.
+    async fn change(&self, node: &Node, live: &Object, mut metadata: Value) -> Result<Again, Status> {
+        metadata.set(&["resourceVersion"], live.revision().to_string());
+        let body = value!({ "metadata": metadata });
+        let Key { namespace, name } = &node.key;
+        forgive(self.cx.api.merge(self.resource(node), namespace, name, "", body).await.map(drop))
     }
 
     fn about(&self, verb: Verb, node: &Node) -> Request {
@@ -233,7 +233,6 @@ fn forgive(result: Result<(), Status>) -> Result<Again, Status> {
 #[cfg(test)]
 mod tests {
     use knarr_client::{
-        Key,
         fake::FakeApi,
         resources::{CONFIG_MAPS, PODS},
     };

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::{
     Context,
+    conditions::{Condition, find, holding},
     context::{Again, reference, rfc3339},
 };
 
@@ -30,13 +31,6 @@ struct Node {
     conditions: Vec<Condition>,
     taints: Vec<Taint>,
     unschedulable: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-struct Condition {
-    #[serde(rename = "type")]
-    kind: Box<str>,
-    status: Box<str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -127,7 +121,7 @@ fn project_pod(object: &Object) -> Option<Bound> {
         uid: object.meta().uid.clone(),
         node: spec.node.filter(|n| !n.is_empty())?,
         deleted: object.meta().deleted.is_some(),
-        ready: status.conditions.iter().any(|c| &*c.kind == "Ready" && &*c.status == "True"),
+        ready: holding(&status.conditions, "Ready").is_some(),
         tolerations: spec.tolerations,
     })
 }
@@ -193,7 +187,7 @@ impl Controller {
         let now = Timestamp::now();
         // A controller that just started gives every node its full grace, and so is a new node given it.
         let silence = self.heard.lock().entry(key.clone()).or_insert_with(Instant::now).elapsed();
-        let ready = node.conditions.iter().find(|c| &*c.kind == "Ready").map(|c| c.status.clone());
+        let ready = find(&node.conditions, "Ready").map(|c| c.status.clone());
         if silence > GRACE && ready.as_deref() != Some("Unknown") {
             self.set_unknown(key, &node, now).await?;
             return Ok(Some(Duration::ZERO));
@@ -277,7 +271,7 @@ impl Controller {
 
 /// The taints a node's conditions ask for, if they differ from those it has. Taints of others are left alone.
 fn wanted_taints(node: &Node, now: Timestamp) -> Option<Value> {
-    let state = |kind: &str| node.conditions.iter().find(|c| &*c.kind == kind).map(|c| &*c.status);
+    let state = |kind: &str| find(&node.conditions, kind).map(|c| &*c.status);
     let mut want: Vec<(&str, &str)> = Vec::new();
     match state("Ready") {
         Some("True") => {}

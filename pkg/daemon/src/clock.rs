@@ -12,6 +12,8 @@ use rustix::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
+use crate::Stop;
+
 /// Never comes; the timer is there for being cancelled.
 const NEVER: Timespec = Timespec { tv_sec: i64::MAX / 1_000_000_000, tv_nsec: 0 };
 
@@ -24,7 +26,7 @@ impl Steps {
     pub fn new() -> Self {
         Self(
             armed()
-                .and_then(register)
+                .and_then(|timer| crate::watched(timer, Interest::READABLE))
                 .inspect_err(|e| tracing::debug!(error = %e, "steps of the clock are not noticed"))
                 .ok(),
         )
@@ -47,6 +49,17 @@ impl Steps {
     }
 }
 
+/// Does something at each step, until stopped.
+pub async fn each_step(stop: &Stop, mut act: impl FnMut()) {
+    let mut steps = Steps::new();
+    loop {
+        tokio::select! {
+            () = steps.next() => act(),
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
 impl Default for Steps {
     fn default() -> Self {
         Self::new()
@@ -58,14 +71,6 @@ fn armed() -> io::Result<OwnedFd> {
     let timer = rustix::time::timerfd_create(TimerfdClockId::Realtime, flags)?;
     arm(&timer)?;
     Ok(timer)
-}
-
-#[expect(
-    deprecated,
-    reason = "its successor is unsafe for types that lend a descriptor they do not own; OwnedFd owns it"
-)]
-fn register(timer: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(timer, Interest::READABLE)
 }
 
 fn arm(timer: &OwnedFd) -> io::Result<()> {

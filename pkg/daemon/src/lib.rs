@@ -10,6 +10,10 @@ mod crowd;
 mod tasks;
 pub mod telemetry;
 
+use std::os::fd::OwnedFd;
+
+use tokio::io::{Interest, unix::AsyncFd};
+
 pub use backoff::Backoff;
 pub use crowd::Crowd;
 pub use tasks::{Exit, Outcome, Tasks};
@@ -24,6 +28,18 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 pub async fn stop_unless_new(stop: &Stop, asked: &Stop, patience: std::time::Duration) {
     stop.cancelled().await;
     let _ = tokio::time::timeout(patience, asked.cancelled()).await;
+}
+
+/// Has the runtime tell when a descriptor is ready for `interest`.
+///
+/// # Errors
+/// The kernel refuses it: it is of a kind that is always ready, or there are too many.
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, for types that lend a descriptor they do not own; this one owns it"
+)]
+pub fn watched(fd: OwnedFd, interest: Interest) -> std::io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, interest)
 }
 
 /// Runs blocking work on a thread that may block, and passes its panic on.

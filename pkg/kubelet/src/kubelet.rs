@@ -8,7 +8,7 @@ use knarr_client::{
     resources::SERVICES,
 };
 use knarr_cri::{Runtime, events::Event};
-use knarr_daemon::{Crowd, Stop, Tasks, clock::Steps};
+use knarr_daemon::{Crowd, Stop, Tasks, clock};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::{
@@ -188,13 +188,8 @@ impl Kubelet {
         });
         let awake = registry.clone();
         tasks.spawn("kubelet-clock", |stop| async move {
-            let mut steps = Steps::new();
-            loop {
-                tokio::select! {
-                    () = steps.next() => awake.all().iter().for_each(|handle| handle.wake()),
-                    () = stop.cancelled() => return Ok::<(), KubeletError>(()),
-                }
-            }
+            clock::each_step(&stop, || awake.all().iter().for_each(|handle| handle.wake())).await;
+            Ok::<(), KubeletError>(())
         });
         let (look_at, of) = (shared.clone(), registry.clone());
         tasks.spawn("kubelet-pressure", |stop| pressure::run(look_at, of, conditions, stop));

@@ -11,7 +11,7 @@ use std::{
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process_group};
 use tokio::{
-    io::unix::AsyncFd,
+    io::{Interest, unix::AsyncFd},
     process::{Child, Command},
 };
 
@@ -34,11 +34,7 @@ impl Process {
         let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
         let fd = pidfd_open(raw.ok_or(io::ErrorKind::NotFound)?, PidfdFlags::empty())?;
         let start_time = start_time(pid).ok_or(io::ErrorKind::NotFound)?;
-        #[expect(
-            deprecated,
-            reason = "the safe one: the descriptor is owned by it and never closed or replaced before"
-        )]
-        let fd = AsyncFd::new(fd)?;
+        let fd = knarr_daemon::watched(fd, Interest::READABLE)?;
         Ok(Self { pid, start_time, fd, child: None })
     }
 

@@ -3,9 +3,9 @@
 //! Waiting costs nothing. Without PSI (an old kernel, or switched off) the slow period is all there is.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt as _},
     time::Duration,
 };
 
@@ -16,23 +16,18 @@ const TRIGGER: &[u8] = b"some 100000 1000000\0";
 /// After a stall the next look is not before this: stalls come in swarms.
 const PAUSE: Duration = Duration::from_millis(500);
 
-#[expect(deprecated, reason = "its successor is unsafe; a file is registered here that nobody else has")]
-fn register(file: File) -> std::io::Result<AsyncFd<File>> {
-    AsyncFd::with_interest(file, Interest::PRIORITY)
-}
-
 /// See the module.
-pub(super) struct Stall(Option<AsyncFd<File>>);
+pub(super) struct Stall(Option<AsyncFd<OwnedFd>>);
 
 impl Stall {
     /// Asks the kernel to tell.
     pub(super) fn open() -> Self {
-        let opened = || -> std::io::Result<AsyncFd<File>> {
+        let opened = || -> std::io::Result<AsyncFd<OwnedFd>> {
             let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
             let mut file =
                 OpenOptions::new().read(true).write(true).custom_flags(flags).open("/proc/pressure/memory")?;
             file.write_all(TRIGGER)?;
-            register(file)
+            knarr_daemon::watched(file.into(), Interest::PRIORITY)
         };
         match opened() {
             Ok(fd) => Self(Some(fd)),

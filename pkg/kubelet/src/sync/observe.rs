@@ -157,10 +157,8 @@ impl Sandbox {
     pub(crate) fn new(listed: &v1::PodSandbox, status: Option<&v1::PodSandboxStatus>) -> Self {
         Self {
             id: listed.id.clone(),
-            attempt: listed.metadata.as_ref().map_or(0, |m| m.attempt),
-            ready: listed.state == v1::PodSandboxState::SandboxReady as i32,
-            created: listed.created_at,
             ips: status.map(addresses).unwrap_or_default(),
+            ..Self::told(listed.metadata.as_ref(), listed.state, listed.created_at)
         }
     }
 
@@ -168,10 +166,19 @@ impl Sandbox {
     pub(crate) fn of(status: &v1::PodSandboxStatus) -> Self {
         Self {
             id: status.id.clone(),
-            attempt: status.metadata.as_ref().map_or(0, |m| m.attempt),
-            ready: status.state == v1::PodSandboxState::SandboxReady as i32,
-            created: status.created_at,
             ips: addresses(status),
+            ..Self::told(status.metadata.as_ref(), status.state, status.created_at)
+        }
+    }
+
+    /// What list and status say in the same words.
+    fn told(metadata: Option<&v1::PodSandboxMetadata>, state: i32, created: i64) -> Self {
+        Self {
+            id: String::new(),
+            attempt: metadata.map_or(0, |m| m.attempt),
+            ready: state == v1::PodSandboxState::SandboxReady as i32,
+            created,
+            ips: Vec::new(),
         }
     }
 }

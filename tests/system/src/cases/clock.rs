@@ -1,5 +1,5 @@
-//! The machine's clock is put back, and forward again to the right time, under everything that runs. All programs of the machine
-//! see it.
+//! The machine's clock is put back, and forward again to the right time, under everything that runs. All programs of the
+//! machine see it.
 
 use std::time::Instant;
 

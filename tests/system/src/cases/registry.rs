@@ -105,12 +105,21 @@ impl Drop for Registry<'_> {
     }
 }
 
-fn pulls(env: &Env) -> Result<()> {
-    let node = Node::prepare(env, "")?;
+/// Starts a node with this `registries.yaml`; answers an image archive to fill registries from.
+pub(super) fn begin(env: &Env, node: &Node, registries: &str) -> Result<PathBuf> {
     let file = node.file("etc/knarr/registries.yaml");
     fs::create_dir_all(file.parent().context("its directory")?)?;
-    fs::write(
-        &file,
+    fs::write(&file, registries)?;
+    node.spawn()?;
+    node.wait_ready(secs(60))?;
+    env.images()?.into_iter().find(|p| p.ends_with("busybox.tar")).context("the image of busybox")
+}
+
+fn pulls(env: &Env) -> Result<()> {
+    let node = Node::prepare(env, "")?;
+    let archive = begin(
+        env,
+        &node,
         "mirrors:
   127.0.0.1:5001: {endpoint: ['http://127.0.0.1:5001']}
   127.0.0.1:5002: {endpoint: ['http://127.0.0.1:5002']}
@@ -122,10 +131,7 @@ configs:
   127.0.0.1:5003: {auth: {username: user, password: s3cret}}
 ",
     )?;
-    node.spawn()?;
-    node.wait_ready(secs(60))?;
-    let images = env.images()?;
-    let archive = images.iter().find(|p| p.ends_with("busybox.tar")).context("the image of busybox")?;
+    let archive = archive.as_path();
     let mut plain = Registry::start(env, &node, 5001, false)?;
     let guarded = Registry::start(env, &node, 5002, true)?;
     let mirror = Registry::start(env, &node, 5003, true)?;

@@ -13,7 +13,7 @@ use nix::sched::{CloneFlags, setns};
 
 use super::{
     await_pod,
-    registry::{Registry, await_waiting, events, with_image},
+    registry::{Registry, await_waiting, begin, events, with_image},
 };
 use crate::{
     command,
@@ -29,11 +29,10 @@ fn pulls(env: &Env) -> Result<()> {
     let node = Node::prepare(env, "")?;
     let certificates = Certificates::make(env, &node)?;
     let (ip, ca) = (node.ip, certificates.ca.display());
-    let file = node.file("etc/knarr/registries.yaml");
-    fs::create_dir_all(file.parent().context("its directory")?)?;
-    fs::write(
-        &file,
-        format!(
+    let archive = begin(
+        env,
+        &node,
+        &format!(
             "mirrors:
   hub.example:
     endpoint: ['https://{ip}:5001']
@@ -49,10 +48,7 @@ configs:
 "
         ),
     )?;
-    node.spawn()?;
-    node.wait_ready(secs(60))?;
-    let images = env.images()?;
-    let archive = images.iter().find(|p| p.ends_with("busybox.tar")).context("the image of busybox")?;
+    let archive = archive.as_path();
     let shown = Some((certificates.cert.as_path(), certificates.key.as_path()));
     let guarded = Registry::with(env, &node, 5001, true, shown)?;
     let open = Registry::with(env, &node, 5002, false, shown)?;
