@@ -22,6 +22,7 @@ mod config;
 mod gc;
 mod kubelet;
 mod logs;
+mod making;
 mod node;
 mod objects;
 mod pod;

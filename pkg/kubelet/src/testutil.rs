@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 /// A directory that goes away with the value.
@@ -30,25 +31,30 @@ impl Drop for TempDir {
 
 /// A mount table in memory. Binding leaves the place as it is.
 #[derive(Default)]
-pub(crate) struct FakeMounter(parking_lot::Mutex<Vec<PathBuf>>);
+pub(crate) struct FakeMounter {
+    points: parking_lot::Mutex<Vec<PathBuf>>,
+    /// How long a tmpfs takes to be mounted.
+    pub(crate) slow: parking_lot::Mutex<Duration>,
+}
 
 impl crate::volumes::Mounter for FakeMounter {
     fn tmpfs(&self, at: &Path, _: Option<u64>) -> std::io::Result<()> {
-        self.0.lock().push(at.to_owned());
-        Ok(())
+        let slow = *self.slow.lock();
+        std::thread::sleep(slow);
+        self.bind(at, at)
     }
 
     fn bind(&self, _: &Path, at: &Path) -> std::io::Result<()> {
-        self.0.lock().push(at.to_owned());
+        self.points.lock().push(at.to_owned());
         Ok(())
     }
 
     fn unmount(&self, at: &Path) -> std::io::Result<()> {
-        self.0.lock().retain(|p| p != at);
+        self.points.lock().retain(|p| p != at);
         Ok(())
     }
 
     fn below(&self, path: &Path) -> std::io::Result<Vec<PathBuf>> {
-        Ok(self.0.lock().iter().filter(|p| p.starts_with(path)).cloned().collect())
+        Ok(self.points.lock().iter().filter(|p| p.starts_with(path)).cloned().collect())
     }
 }

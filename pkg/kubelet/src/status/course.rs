@@ -1,6 +1,6 @@
 //! A status among those before and after it.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodStatus};
 
 use super::OWNED;
 use crate::pod;
@@ -23,7 +23,8 @@ pub(crate) fn carried(mut api: PodStatus, last: &PodStatus) -> PodStatus {
 pub(crate) fn is_under_way(pod: &Pod, status: &PodStatus) -> bool {
     let calm = |c: &ContainerStatus| {
         let waiting = c.state.as_ref().and_then(|s| s.waiting.as_ref()).and_then(|w| w.reason.as_deref());
-        matches!(waiting, Some("ContainerCreating" | "PodInitializing")) && c.last_state.is_none()
+        let fresh = c.last_state.as_ref().is_none_or(|last| *last == ContainerState::default());
+        matches!(waiting, Some("ContainerCreating" | "PodInitializing")) && fresh
     };
     let lists = [&status.init_container_statuses, &status.container_statuses, &status.ephemeral_container_statuses];
     status.phase.as_deref() == Some("Pending")
@@ -70,6 +71,13 @@ mod tests {
             (pod(json!({})), pod(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})));
         let creating = of("Pending", json!([waiting("ContainerCreating"), waiting("PodInitializing")]));
         assert!(is_under_way(&alive, &creating));
+        let last = |state: serde_json::Value| {
+            let mut waiting = waiting("ContainerCreating");
+            waiting["lastState"] = state;
+            of("Pending", json!([waiting]))
+        };
+        assert!(is_under_way(&alive, &last(json!({}))));
+        assert!(!is_under_way(&alive, &last(json!({"terminated": {"exitCode": 1}}))));
         assert!(!is_under_way(&deleted, &creating));
         assert!(!is_under_way(&alive, &of("Pending", json!([waiting("ErrImagePull")]))));
         assert!(!is_under_way(&alive, &of("Running", json!([]))));

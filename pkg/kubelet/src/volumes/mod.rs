@@ -28,6 +28,7 @@ use knarr_client::Api;
 
 use crate::{
     config::Config,
+    making::Making,
     pod,
     translate::{Machine, Sources},
 };
@@ -87,10 +88,16 @@ impl Volumes {
     ///
     /// # Errors
     /// The first volume that cannot be set up; try again when something it needs has changed, or later.
-    pub(crate) async fn setup(&self, pod: &Pod, facts: Facts<'_>, now: Timestamp) -> Result<Mounted, VolumeError> {
+    pub(crate) async fn setup(
+        &self,
+        pod: &Pod,
+        facts: Facts<'_>,
+        now: Timestamp,
+        making: &Making,
+    ) -> Result<Mounted, VolumeError> {
         let mut out = Mounted::default();
         for volume in pod::spec(pod).volumes.iter().flatten() {
-            let path = self.one(pod, volume, facts, now, &mut out.refresh).await;
+            let path = self.one(pod, volume, facts, now, making, &mut out.refresh).await;
             let path = path.map_err(|why| VolumeError { volume: volume.name.clone(), why })?;
             out.paths.insert(volume.name.clone(), path);
         }
@@ -103,13 +110,14 @@ impl Volumes {
         volume: &Volume,
         facts: Facts<'_>,
         now: Timestamp,
+        making: &Making,
         refresh: &mut Option<Timestamp>,
     ) -> Result<PathBuf, String> {
         let dir = |plugin: &str| volume_dir(&self.config, pod::uid(pod), plugin, &volume.name);
         let group = pod::spec(pod).security_context.as_ref().and_then(|s| s.fs_group);
         if let Some(source) = &volume.host_path {
             let (path, kind) = (source.path.clone(), source.type_.clone().unwrap_or_default());
-            return blocking(move || host::check(Path::new(&path), &kind).map(|()| path.into())).await;
+            return making.blocking(move || host::check(Path::new(&path), &kind).map(|()| path.into())).await;
         }
         if let Some(source) = &volume.empty_dir {
             let (dir, mounter) = (dir("empty-dir"), self.mounter.clone());
@@ -118,11 +126,11 @@ impl Volumes {
                 return Err(format!("unsupported medium {:?}", source.medium.as_deref().unwrap_or_default()));
             }
             let size = memory.then(|| empty::memory_size(pod, source, facts.machine));
-            return blocking(move || empty::setup(&dir, size, group, &*mounter).map(|()| dir)).await;
+            return making.blocking(move || empty::setup(&dir, size, group, &*mounter).map(|()| dir)).await;
         }
         if let Some(claim) = claims::claim_name(pod, volume) {
             let path = claims::resolve(&*self.api, pod::namespace(pod), &claim).await?;
-            return blocking(move || host::check(&path, "Directory").map(|()| path)).await;
+            return making.blocking(move || host::check(&path, "Directory").map(|()| path)).await;
         }
         let Some(plugin) = payload::plugin(volume) else {
             return Err("the volume's type is not supported on this node".to_owned());
@@ -136,15 +144,15 @@ impl Volumes {
         let files = payload::payload(pod, volume, facts, &tokens).map_err(|e| e.0)?;
         let (dir, mounter) = (dir(plugin), self.mounter.clone());
         let in_memory = plugin != "configmap";
-        blocking(move || {
+        let write = move || {
             std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
             if in_memory && !mounter.is_mounted(&dir) {
                 mounter.tmpfs(&dir, None).map_err(|e| e.to_string())?;
             }
             atomic::write(&dir, &files, group).map_err(|e| e.to_string())?;
             Ok(dir)
-        })
-        .await
+        };
+        making.blocking(write).await
     }
 
     /// Takes everything of a pod down and removes its directory.
@@ -161,10 +169,6 @@ impl Volumes {
     pub(crate) fn mounter(&self) -> &Arc<dyn Mounter> {
         &self.mounter
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
-    knarr_daemon::blocking(work).await
 }
 
 fn volume_dir(config: &Config, uid: &str, plugin: &str, name: &str) -> PathBuf {

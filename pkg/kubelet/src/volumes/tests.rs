@@ -113,7 +113,7 @@ async fn a_projected_volume_with_everything() {
     let machine = Machine::default();
     let facts = Facts { sources: &sources, ips: &[], host_ips: &[], machine: &machine };
     let now = Timestamp::now();
-    let mounted = w.volumes.setup(&p, facts, now).await.unwrap();
+    let mounted = w.volumes.setup(&p, facts, now, &Making::default()).await.unwrap();
     let v = &mounted.paths["v"];
     assert_eq!(fs::read_to_string(v.join("dir/k")).unwrap(), "v");
     assert_eq!(fs::read_to_string(v.join("labels")).unwrap(), "a=\"b\\\"c\"");
@@ -124,9 +124,9 @@ async fn a_projected_volume_with_everything() {
     // The token is kept until most of its life is over, then renewed.
     let renew = mounted.refresh.unwrap();
     assert!((795..=800).contains(&renew.duration_since(now).as_secs()));
-    w.volumes.setup(&p, facts, now + SignedDuration::from_secs(700)).await.unwrap();
+    w.volumes.setup(&p, facts, now + SignedDuration::from_secs(700), &Making::default()).await.unwrap();
     assert_eq!(fs::read_to_string(v.join("token")).unwrap(), "token-default-1");
-    w.volumes.setup(&p, facts, now + SignedDuration::from_secs(900)).await.unwrap();
+    w.volumes.setup(&p, facts, now + SignedDuration::from_secs(900), &Making::default()).await.unwrap();
     assert_eq!(fs::read_to_string(v.join("token")).unwrap(), "token-default-2");
     w.volumes.teardown("u-1").await.unwrap();
     assert!(!w.config.pod_dir("u-1").exists() && !w.mounter.is_mounted(v));
@@ -145,7 +145,7 @@ async fn missing_things_are_named() {
         (json!({"name": "v", "nfs": {"server": "s", "path": "/"}}), "the volume's type is not supported on this node"),
     ];
     for (volume, why) in table {
-        let e = w.volumes.setup(&of(volume), facts, Timestamp::now()).await.unwrap_err();
+        let e = w.volumes.setup(&of(volume), facts, Timestamp::now(), &Making::default()).await.unwrap_err();
         assert_eq!(e.to_string(), format!("MountVolume.SetUp failed for volume \"v\" : {why}"));
     }
 }

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::{Handle, handle::Made, place::Place};
 use crate::{
+    making::Making,
     pod,
     shared::Shared,
     sync::{Action, Observed, Sandbox, StartError},
@@ -43,10 +44,9 @@ pub(super) struct Job {
     pub(super) pod: Arc<Pod>,
     pub(super) seen: Arc<Observed>,
     pub(super) refresh: Arc<Mutex<Option<Timestamp>>>,
-    /// Told to stop, the job ends: see [`Job::make`].
+    /// Told to stop, the job ends once nothing is being made.
     pub(super) stop: Stop,
-    /// Held while something is being made.
-    pub(super) making: tokio::sync::Mutex<()>,
+    pub(super) making: Making,
     /// The place among those that start, while it has one.
     pub(super) place: Place,
 }
@@ -74,20 +74,13 @@ impl Job {
     async fn unless_stopped(&self, work: impl Future<Output = Result<(), JobError>>) -> Result<(), JobError> {
         let given_up = async {
             self.stop.cancelled().await;
-            let _made = self.making.lock().await;
+            self.making.rest().await;
         };
         tokio::select! {
             biased;
             () = given_up => Ok(()),
             done = work => done,
         }
-    }
-
-    /// A call that makes something is never given up half-way: the runtime may finish it all the same, and whatever comes
-    /// next would not know of what it made. (The lock is fair: once the job is told to stop, no further call begins.)
-    pub(super) async fn make<T>(&self, call: impl Future<Output = T>) -> T {
-        let _making = self.making.lock().await;
-        call.await
     }
 
     async fn steps(&self, actions: Vec<Action>) -> Result<(), JobError> {
@@ -147,7 +140,7 @@ impl Job {
         };
         let host_ips = self.shared.host_ips();
         let facts = Facts { sources: &sources, ips, host_ips: &host_ips, machine: &self.shared.machine };
-        match self.shared.volumes.setup(&self.pod, facts, Timestamp::now()).await {
+        match self.shared.volumes.setup(&self.pod, facts, Timestamp::now(), &self.making).await {
             Ok(mounted) => {
                 *self.refresh.lock() = mounted.refresh;
                 self.handle.memory.lock().pod_error = None;
@@ -194,7 +187,7 @@ impl Job {
         let runtime = &self.shared.runtime;
         self.place.take(&self.shared.starts).await;
         let run = self.place.hold(runtime.run_pod_sandbox(config.clone(), &handler));
-        let made = match self.make(run).await {
+        let made = match self.making.call(run).await {
             Ok(id) => {
                 self.shared.ids.lock().insert(id.clone(), pod::uid(&self.pod).to_owned());
                 runtime.pod_sandbox_status(&id, false).await.map(|s| (id, s.status.unwrap_or_default()))
@@ -225,14 +218,14 @@ impl Job {
         let (cgroups, limits) = (self.shared.cgroups.clone(), pod_resources(&self.pod));
         let (qos, uid) = (pod::qos(&self.pod), pod::uid(&self.pod).to_owned());
         let (dir, logs) = (self.shared.config.pod_dir(&uid), config.log_directory.clone());
-        knarr_daemon::blocking(move || {
+        let make = move || {
             if let Some(cgroups) = cgroups {
                 cgroups.ensure(qos, &uid, &limits)?;
             }
             std::fs::create_dir_all(dir)?;
             std::fs::create_dir_all(logs)
-        })
-        .await
+        };
+        self.making.blocking(make).await
     }
 
     /// Volumes and cgroups, once nothing runs any more.

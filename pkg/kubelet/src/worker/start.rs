@@ -66,7 +66,7 @@ impl Job {
         }
         self.place.take(&self.shared.starts).await;
         let create = self.place.hold(runtime.create_container(&stage.sandbox, config, stage.config.clone()));
-        let id = self.make(create).await.map_err(|e| {
+        let id = self.making.call(create).await.map_err(|e| {
             self.handle.look();
             self.event(&at, Type::Warning, "Failed", format!("Error: {}", e.message));
             StartError::new("CreateContainerError", e.message, Timestamp::now(), LATER)
@@ -81,7 +81,7 @@ impl Job {
             failed: None,
         };
         self.handle.memory.lock().health.insert(id.clone(), health);
-        if let Err(e) = self.make(self.place.hold(runtime.start_container(&id))).await {
+        if let Err(e) = self.making.call(self.place.hold(runtime.start_container(&id))).await {
             self.handle.memory.lock().health.remove(&id);
             self.handle.look();
             self.event(&at, Type::Warning, "Failed", format!("Error: {}", e.message));
@@ -141,13 +141,13 @@ impl Job {
         let (config, pod2, spec) = (shared.config.clone(), pod.clone(), part.spec.clone().into_owned());
         let (mounted, vars, mounter) = (stage.mounted.clone(), env.clone(), shared.volumes.mounter().clone());
         let ips = stage.ips.clone();
-        let mounts = knarr_daemon::blocking(move || {
+        let mount = move || {
             let mut mounts = container_mounts(&config, &pod2, &spec, &mounted, &vars, &*mounter)?;
             let own = |e: std::io::Error| SpecError(format!("failed to prepare files of the container: {e}"));
             own_files(&config, &pod2, &spec, restarts, &ips, &mut mounts).map_err(own)?;
             Ok::<_, SpecError>(mounts)
-        })
-        .await?;
+        };
+        let mounts = self.making.blocking(mount).await?;
         container_config(ContainerInput {
             pod,
             container: &part.spec,

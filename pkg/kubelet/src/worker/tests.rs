@@ -16,12 +16,14 @@ use crate::{
     Config, Kubelet,
     testutil::{FakeMounter, TempDir},
     tree::tree,
+    volumes::Mounter as _,
 };
 
 struct World {
     api: FakeApi,
     runtime: Arc<FakeRuntime>,
     config: Config,
+    mounter: Arc<FakeMounter>,
     tasks: Tasks,
     _dir: TempDir,
 }
@@ -39,7 +41,8 @@ impl World {
         runtime.add_image("img:1");
         let now = jiff::Timestamp::now().as_nanosecond();
         runtime.set_now(i64::try_from(now).unwrap());
-        let world = Self { api: FakeApi::new(), runtime, config, tasks: Tasks::new(&Stop::new()), _dir: dir };
+        let tasks = Tasks::new(&Stop::new());
+        let world = Self { api: FakeApi::new(), runtime, config, mounter: Arc::default(), tasks, _dir: dir };
         world.start(&world.tasks);
         world
     }
@@ -48,9 +51,7 @@ impl World {
         let api = Arc::new(self.api.clone());
         let (runtime, events) = (self.runtime.clone(), self.runtime.events());
         let stop = tasks.stop_token();
-        Kubelet::build(self.config.clone(), api, runtime, events, stop, None, Arc::new(FakeMounter::default()))
-            .unwrap()
-            .run(tasks);
+        Kubelet::build(self.config.clone(), api, runtime, events, stop, None, self.mounter.clone()).unwrap().run(tasks);
     }
 
     async fn pod(&self, name: &str, spec: serde_json::Value) {
@@ -320,6 +321,21 @@ async fn what_is_being_made_when_its_pod_goes_is_taken_away() {
     let calls: Vec<_> = calls.iter().filter(sandbox).collect();
     assert_eq!(calls, ["RunPodSandbox sandbox-1", "StopPodSandbox sandbox-1", "RemovePodSandbox sandbox-1"]);
     assert_eq!(w.started(), 0);
+}
+
+#[tokio::test]
+async fn what_is_being_mounted_when_its_pod_goes_is_taken_away() {
+    let w = World::new();
+    *w.mounter.slow.lock() = Duration::from_millis(300);
+    w.pod("web", json!({"volumes": [{"name": "v", "emptyDir": {"medium": "Memory"}}]})).await;
+    let uid = w.read("web").unwrap().str_at(&["metadata", "uid"]).to_owned();
+    let volume = w.config.pod_dir(&uid).join("volumes/kubernetes.io~empty-dir/v");
+    eventually("its place is made, and then mounted", || async { volume.is_dir() }, String::new).await;
+    w.api.delete(&PODS, "default", "web", "").await.unwrap();
+    w.shows("web", "gone").await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let left = w.mounter.below(&w.config.root).unwrap();
+    assert!(left.is_empty() && !w.config.pod_dir(&uid).exists(), "{left:?}");
 }
 
 #[tokio::test]

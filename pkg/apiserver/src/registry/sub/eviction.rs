@@ -179,6 +179,7 @@ fn mark(pod: &mut Value, now: &str) -> bool {
         "status": "True",
         "reason": REASON,
         "message": "Eviction API: evicting",
+        "lastProbeTime": null,
         "lastTransitionTime": since,
     }));
     pod.set(&["status", "conditions"], conditions);
