@@ -4,13 +4,13 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use super::{DiskError, number, step};
+use super::{DiskError, body::pack, number, step};
 use crate::map::Entry;
 
 /// "knar": tells our files from others.
 pub(super) const APPLICATION: i64 = 0x6b6e_6172;
-/// Raised when older versions could not read what this one writes.
-pub(super) const FORMAT: i64 = 1;
+/// Raised when older versions could not read what this one writes. 2: long bodies are packed.
+pub(super) const FORMAT: i64 = 2;
 
 /// `objects.id` is the revision of the object's creation. There is no index on names: memory knows the rows.
 pub(super) const SCHEMA: &str = "
@@ -58,7 +58,7 @@ pub(crate) fn export(path: &Path, revision: u64, objects: &[(Box<str>, Vec<Entry
     }
     rows.sort_unstable_by_key(|(_, e)| e.row); // rows in order are appended, others split pages
     for (id, entry) in rows {
-        put.execute(params![number(entry.row), id, entry.node.as_deref(), &entry.object.json()[..]])
+        put.execute(params![number(entry.row), id, entry.node.as_deref(), pack(entry.object.json())])
             .map_err(step("write object"))?;
     }
     drop(put);

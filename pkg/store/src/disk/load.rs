@@ -8,11 +8,15 @@ use std::{
 
 use bytes::Bytes;
 use knarr_api::Object;
-use rusqlite::{Row, types::ValueRef};
+use rusqlite::{
+    Row,
+    types::{Type, ValueRef},
+};
 
 use super::{
     Disk, DiskError,
-    open::{FILE, corrupt, refuse},
+    body::unpack,
+    open::{FILE, corrupt, mark, refuse},
     step,
 };
 use crate::{Collection, OpenError, map::Entry, memory::Memory};
@@ -33,9 +37,9 @@ impl Disk {
             .map_err(failed)?;
         let read = step("read objects");
         let mut rows = select.query([]).map_err(&read).map_err(failed)?;
-        let mut nodes = Nodes::new();
+        let (mut nodes, mut room) = (Nodes::new(), Vec::new());
         while let Some(row) = rows.next().map_err(&read).map_err(failed)? {
-            let (id, collection, node, body) = columns(row, &mut nodes).map_err(&read).map_err(failed)?;
+            let (id, collection, node, body) = columns(row, &mut nodes, &mut room).map_err(&read).map_err(failed)?;
             let bad = |detail| corrupt(&path, format!("row {id}: {detail}"));
             let object = Object::from_json(body).map_err(|e| bad(e.to_string()))?;
             let collection = *collections.get(&collection).ok_or_else(|| bad("unknown collection".into()))?;
@@ -46,7 +50,7 @@ impl Disk {
                 return Err(bad(format!("the object is also in row {}", twin.row)));
             }
         }
-        Ok(())
+        mark(&self.db).map_err(failed)
     }
 
     fn collections(&mut self, memory: &Memory) -> Result<HashMap<i64, Collection>, DiskError> {
@@ -64,14 +68,18 @@ impl Disk {
     }
 }
 
-fn columns(row: &Row<'_>, nodes: &mut Nodes) -> rusqlite::Result<(u64, i64, Option<Arc<str>>, Bytes)> {
+type Columns = (u64, i64, Option<Arc<str>>, Bytes);
+
+fn columns(row: &Row<'_>, nodes: &mut Nodes, room: &mut Vec<u8>) -> rusqlite::Result<Columns> {
     let node = match row.get_ref(2)? {
         ValueRef::Null => None,
         text => Some(intern(nodes, text.as_str()?)),
     };
     let id = row.get(0)?;
     let id = u64::try_from(id).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, id))?;
-    Ok((id, row.get(1)?, node, Bytes::copy_from_slice(row.get_ref(3)?.as_blob()?)))
+    let body = unpack(row.get_ref(3)?.as_blob()?, room)
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(3, Type::Blob, e.into()))?;
+    Ok((id, row.get(1)?, node, body))
 }
 
 fn intern(nodes: &mut Nodes, node: &str) -> Arc<str> {

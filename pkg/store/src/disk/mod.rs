@@ -4,6 +4,7 @@
 //! write-ahead log synced at each commit. Checkpoints are made here and not by SQLite, because SQLite would make
 //! them inside a commit that somebody waits for.
 
+mod body;
 mod export;
 mod load;
 mod open;
@@ -134,7 +135,7 @@ impl Disk {
             match &event.new {
                 Some(object) => {
                     let mut put = db.prepare_cached(export::PUT).map_err(step("prepare"))?;
-                    put.execute(params![number(row), id, event.node.as_deref(), &object.json()[..]])
+                    put.execute(params![number(row), id, event.node.as_deref(), body::pack(object.json())])
                         .map_err(step("write object"))?;
                 }
                 None => {

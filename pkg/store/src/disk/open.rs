@@ -145,6 +145,14 @@ fn check(db: &Connection, path: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Marks a file as one of our format: an older one, before anything is written.
+pub(super) fn mark(db: &Connection) -> Result<(), DiskError> {
+    if number(db, "PRAGMA user_version", "read header")? == FORMAT {
+        return Ok(());
+    }
+    db.execute_batch(&format!("PRAGMA user_version = {FORMAT}")).map_err(step("write header"))
+}
+
 fn number(db: &Connection, sql: &str, what: &'static str) -> Result<i64, DiskError> {
     db.query_row(sql, [], |row| row.get(0)).map_err(step(what))
 }

@@ -11,10 +11,20 @@ async fn filled() -> Directory {
     let directory = Directory::new();
     let store = Store::open(directory.path(), Config::default()).unwrap();
     for n in 0..60 {
-        commit(&store, create(store.collection("a"), "ns", &n.to_string(), &"x".repeat(n * 100))).await.unwrap();
+        commit(&store, create(store.collection("a"), "ns", &n.to_string(), &text(n))).await.unwrap();
     }
     store.close().await.unwrap();
     directory
+}
+
+/// A hundred letters for each of `n`, so mixed that packing does not make much less of them.
+fn text(n: usize) -> String {
+    let mut seed = 36u32;
+    let letters = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'0' + u8::try_from(seed >> 26).unwrap())
+    });
+    letters.map(|c| if c == '\\' { '-' } else { c }).take(n * 100).collect()
 }
 
 fn open(path: &Path) -> Result<Store, OpenError> {
@@ -35,7 +45,7 @@ async fn any_destroyed_page_is_refused_or_harmless() {
             Ok(store) => {
                 let page = store.list(store.collection("a"), Query::default()).unwrap();
                 assert_eq!(page.items.len(), 60);
-                assert!(page.items.iter().all(|o| data(o).len() == o.name().parse::<usize>().unwrap() * 100));
+                assert!(page.items.iter().all(|o| data(o) == text(o.name().parse().unwrap())));
                 store.close().await.unwrap();
             }
             Err(OpenError::Corrupt { .. }) => {
@@ -69,12 +79,35 @@ async fn strangers_and_newer_formats_are_refused() {
     let mut newer = good.clone();
     newer[60..64].copy_from_slice(&7u32.to_be_bytes()); // user_version in SQLite's header
     fs::write(&file, &newer).unwrap();
-    assert!(matches!(open(directory.path()), Err(OpenError::Newer { found: 7, known: 1, .. })));
+    assert!(matches!(open(directory.path()), Err(OpenError::Newer { found: 7, known: 2, .. })));
     let mut stranger = good;
     stranger[68..72].fill(0); // application_id
     fs::write(&file, &stranger).unwrap();
     let error = open(directory.path()).map(drop).unwrap_err();
     assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_format_is_read_and_marked() {
+    let directory = Directory::new();
+    let store = open(directory.path()).unwrap();
+    let put = |store: &Store, name: &str, data: &str| create(store.collection("a"), "ns", name, data);
+    commit(&store, put(&store, "short", "as it was then")).await.unwrap();
+    store.close().await.unwrap();
+    let file = directory.path().join("state.db");
+    let version = || fs::read(&file).unwrap()[60..64].to_vec();
+    let mut older = fs::read(&file).unwrap();
+    older[60..64].copy_from_slice(&1u32.to_be_bytes());
+    fs::write(&file, &older).unwrap();
+    let store = open(directory.path()).unwrap();
+    commit(&store, put(&store, "long", &"as it is now".repeat(500))).await.unwrap();
+    store.close().await.unwrap();
+    assert_eq!(version(), 2u32.to_be_bytes());
+    let store = open(directory.path()).unwrap();
+    let page = store.list(store.collection("a"), Query::default()).unwrap();
+    let read: Vec<String> = page.items.iter().map(data).collect();
+    assert_eq!(read, ["as it is now".repeat(500), "as it was then".to_owned()]);
+    store.close().await.unwrap();
 }
 
 #[tokio::test]
