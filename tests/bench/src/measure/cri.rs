@@ -17,6 +17,9 @@ use crate::{
     objects::{COMMAND, IMAGE},
 };
 
+/// For clearing up.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// The runtime of the node, asked directly.
 pub(super) struct Alone {
     cri: Cri,
@@ -63,6 +66,17 @@ impl Alone {
             remove(&self.cri, sandbox).await?;
         }
         Ok(took)
+    }
+
+    /// Waits until the runtime has nothing any more: pods are ended after they are gone from the API, and ending them
+    /// keeps the machine busy.
+    pub(super) async fn emptied(&self) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        while !self.cri.list_pod_sandboxes(None).await.context("list sandboxes")?.is_empty() {
+            ensure!(Instant::now() < deadline, "the runtime was not emptied");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
     }
 
     fn sandbox(&self) -> Result<v1::PodSandboxConfig> {

@@ -58,6 +58,7 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<()> {
         tokio::time::sleep(REST).await;
         with.push(rate(n, pods.many(round, n).await?));
         clear(&api, PODS).await?;
+        alone.emptied().await?;
     }
     let note = format!("median of {rounds} rounds of {n}, in turns with pods");
     bench.put("cri.burst", median(&without), note);
