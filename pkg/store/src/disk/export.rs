@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use super::{DiskError, body::pack, number, step};
+use super::{DiskError, body::Packer, number, step};
 use crate::map::Entry;
 
 /// "knar": tells our files from others.
@@ -56,9 +56,10 @@ pub(crate) fn export(path: &Path, revision: u64, objects: &[(Box<str>, Vec<Entry
         let id = db.last_insert_rowid();
         rows.extend(entries.iter().map(|e| (id, e)));
     }
+    let mut packer = Packer::new();
     rows.sort_unstable_by_key(|(_, e)| e.row); // rows in order are appended, others split pages
     for (id, entry) in rows {
-        put.execute(params![number(entry.row), id, entry.node.as_deref(), pack(entry.object.json())])
+        put.execute(params![number(entry.row), id, entry.node.as_deref(), packer.pack(entry.object.json())])
             .map_err(step("write object"))?;
     }
     drop(put);

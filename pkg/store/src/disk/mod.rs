@@ -20,6 +20,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, config::DbConfig, params};
 
+use self::body::Packer;
 pub(crate) use self::export::export;
 use crate::{Collection, Event};
 
@@ -73,6 +74,7 @@ pub(crate) struct Disk {
     reserved: u64,
     /// The ids of collections on disk.
     known: HashMap<Collection, i64>,
+    packer: Packer,
     /// Pages in the write-ahead log.
     log: Arc<AtomicI32>,
     /// Keeps other processes out.
@@ -114,16 +116,16 @@ impl Disk {
     }
 
     fn write(
-        &self,
+        &mut self,
         rows: &Rows,
         reserve: Option<u64>,
         name: impl Fn(Collection) -> Box<str>,
         new: &mut HashMap<Collection, i64>,
     ) -> Result<(), DiskError> {
-        let db = &self.db;
+        let Self { db, known, packer, .. } = self;
         db.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([])).map_err(step("begin"))?;
         for (&row, event) in rows {
-            let id = match self.known.get(&event.collection).or_else(|| new.get(&event.collection)) {
+            let id = match known.get(&event.collection).or_else(|| new.get(&event.collection)) {
                 Some(&id) => id,
                 None => {
                     let sql = "INSERT INTO collections (name) VALUES (?1)";
@@ -135,7 +137,7 @@ impl Disk {
             match &event.new {
                 Some(object) => {
                     let mut put = db.prepare_cached(export::PUT).map_err(step("prepare"))?;
-                    put.execute(params![number(row), id, event.node.as_deref(), body::pack(object.json())])
+                    put.execute(params![number(row), id, event.node.as_deref(), packer.pack(object.json())])
                         .map_err(step("write object"))?;
                 }
                 None => {
@@ -185,7 +187,7 @@ impl Disk {
 
     /// Flushes `rows`, notes that numbering may go on right behind `revision`, closes.
     pub(crate) fn close(
-        self,
+        mut self,
         rows: &Rows,
         revision: u64,
         name: impl Fn(Collection) -> Box<str>,

@@ -17,6 +17,7 @@ use rusqlite::{Connection, config::DbConfig};
 
 use super::{
     Disk, DiskError,
+    body::Packer,
     export::{APPLICATION, FORMAT, create},
     step,
 };
@@ -57,7 +58,7 @@ impl Disk {
         }))
         .map_err(step("watch the log"))
         .map_err(failed)?;
-        Ok(Self { db, reserved, known: HashMap::new(), log, _lock: lock })
+        Ok(Self { db, reserved, known: HashMap::new(), packer: Packer::new(), log, _lock: lock })
     }
 }
 
