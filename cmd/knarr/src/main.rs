@@ -12,6 +12,7 @@ mod dialer;
 mod edge;
 mod exit;
 mod flags;
+mod heap;
 mod host;
 mod input;
 mod join;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     if knarr_network::cni::is_plugin() {
         return knarr_network::cni::main();
     }
+    heap::settle();
     exit::report(run())
 }
 
