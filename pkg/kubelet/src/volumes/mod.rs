@@ -117,7 +117,8 @@ impl Volumes {
         let group = pod::spec(pod).security_context.as_ref().and_then(|s| s.fs_group);
         if let Some(source) = &volume.host_path {
             let (path, kind) = (source.path.clone(), source.type_.clone().unwrap_or_default());
-            return making.blocking(move || host::check(Path::new(&path), &kind).map(|()| path.into())).await;
+            // The host's, not the pod's: nobody has to wait for it to take the pod away. It may hang with its file system.
+            return knarr_daemon::blocking(move || host::check(Path::new(&path), &kind).map(|()| path.into())).await;
         }
         if let Some(source) = &volume.empty_dir {
             let (dir, mounter) = (dir("empty-dir"), self.mounter.clone());
@@ -130,7 +131,7 @@ impl Volumes {
         }
         if let Some(claim) = claims::claim_name(pod, volume) {
             let path = claims::resolve(&*self.api, pod::namespace(pod), &claim).await?;
-            return making.blocking(move || host::check(&path, "Directory").map(|()| path)).await;
+            return knarr_daemon::blocking(move || host::check(&path, "Directory").map(|()| path)).await;
         }
         let Some(plugin) = payload::plugin(volume) else {
             return Err("the volume's type is not supported on this node".to_owned());
