@@ -1,6 +1,6 @@
 //! How an object lies in its row: as its JSON, or, if that is long, as a zlib stream (RFC 1950) of it.
 //!
-//! Pods with their managed fields are longer than a page of the database, and a pod's life writes its row six times.
+//! Pods with their managed fields are longer than a page of the database, and each step of a pod's life writes its row.
 //! A row that fits into its page costs one page in the log; one that does not costs several for each write, since pages
 //! are given back and taken, which is written down in pages of its own. JSON begins with a brace and a zlib stream never
 //! does, so rows need no mark.
