@@ -50,6 +50,7 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<()> {
     let n = bench.options.pick(30, 10);
     let rounds = bench.options.pick(3, 1);
     let (mut with, mut without) = (Vec::new(), Vec::new());
+    alone.emptied().await?;
     for round in 0..rounds {
         if round > 0 {
             tokio::time::sleep(REST).await;
