@@ -13,10 +13,11 @@ pub(crate) struct CrashBackoff {
 }
 
 impl CrashBackoff {
-    /// The delay that applies to something that ended at `ended`; zero while there is none.
+    /// The delay that applies to something that ended at `ended`; zero while there is none. What ended before the last try
+    /// is what was tried again, and waits no more: its restart is under way.
     pub(crate) fn delay(&self, ended: Timestamp) -> SignedDuration {
         match self.last {
-            Some((at, delay)) if ended.duration_since(at) <= FORGET => delay,
+            Some((tried, delay)) if ended >= tried && ended.duration_since(tried) <= FORGET => delay,
             _ => SignedDuration::ZERO,
         }
     }
@@ -28,10 +29,13 @@ impl CrashBackoff {
         (ended <= now && until > now).then_some(until)
     }
 
-    /// One more try at `now` of something that ended at `ended`: the next delay is longer.
+    /// One more try at `now` of something that ended at `ended`: the next delay is longer, unless the last try was of the
+    /// same (and did not come to a start).
     pub(crate) fn next(&mut self, ended: Timestamp, now: Timestamp) {
-        let delay = self.delay(ended);
-        let delay = if delay.is_zero() { FIRST } else { (delay * 2).min(MAX) };
+        let delay = match self.last {
+            Some((tried, delay)) if ended < tried => delay,
+            _ => (self.delay(ended) * 2).clamp(FIRST, MAX),
+        };
         self.last = Some((now, delay));
     }
 }
@@ -60,5 +64,15 @@ mod tests {
         b.next(quiet, quiet);
         assert_eq!(b.until(quiet, quiet), Some(quiet + FIRST));
         assert_eq!(b.until(quiet, quiet - SignedDuration::from_hours(1)), None, "the clock was put back");
+    }
+
+    #[test]
+    fn what_is_being_restarted_does_not_wait() {
+        let mut b = CrashBackoff::default();
+        b.next(at(100), at(101));
+        assert_eq!(b.until(at(100), at(102)), None);
+        b.next(at(100), at(103));
+        assert_eq!(b.delay(at(104)), FIRST, "the second try was of the same end");
+        assert_eq!(b.until(at(104), at(105)), Some(at(114)));
     }
 }
