@@ -208,6 +208,11 @@ impl Config {
         self.root.join("pods").join(uid)
     }
 
+    /// The seccomp profile of pause processes.
+    pub(crate) fn pause_profile(&self) -> PathBuf {
+        self.root.join("pause-seccomp.json")
+    }
+
     /// The primary address.
     pub fn node_ip(&self) -> String {
         self.node_ips.first().map(ToString::to_string).unwrap_or_default()

@@ -99,8 +99,7 @@ async fn orphans(shared: &Shared, registry: &Registry) -> Result<(), CriError> {
             still.insert(uid.clone());
         }
     }
-    let dirs = std::fs::read_dir(shared.config.root.join("pods")).into_iter().flatten().flatten();
-    let mut left: BTreeSet<String> = dirs.filter_map(|e| e.file_name().into_string().ok()).collect();
+    let mut left = shared.volumes.pods();
     left.extend(shared.cgroups.iter().flat_map(crate::cgroups::Cgroups::known));
     for uid in left.into_iter().filter(|uid| registry.get(uid).is_none() && !still.contains(uid)) {
         if let Err(e) = shared.volumes.teardown(&uid).await {

@@ -1,6 +1,6 @@
 //! Putting the agent together.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use knarr_client::{
     Api, Cache, Selection,
@@ -25,6 +25,7 @@ use crate::{
     services,
     shared::Shared,
     status_writer::StatusWriter,
+    translate::pause_profile,
     volumes::{Kernel, Mounter, Volumes},
     worker::places,
 };
@@ -40,9 +41,9 @@ pub enum KubeletError {
     /// The configuration cannot work.
     #[error("check the node agent's configuration")]
     Config(#[from] ConfigError),
-    /// A directory that everything lives in cannot be made.
-    #[error("make directory {}", path.display())]
-    Directory {
+    /// A directory or file that every pod needs cannot be made.
+    #[error("make {}", path.display())]
+    Place {
         /// Which.
         path: std::path::PathBuf,
         /// Why.
@@ -92,9 +93,14 @@ impl Kubelet {
         mounter: Arc<dyn Mounter>,
     ) -> Result<Self, KubeletError> {
         config.check()?;
+        let made = |path: &Path, result: std::io::Result<()>| {
+            result.map_err(|source| KubeletError::Place { path: path.to_owned(), source })
+        };
         for path in [&config.root.join("pods"), &config.pod_logs, &config.container_logs] {
-            std::fs::create_dir_all(path).map_err(|source| KubeletError::Directory { path: path.clone(), source })?;
+            made(path, std::fs::create_dir_all(path))?;
         }
+        let pause = config.pause_profile();
+        made(&pause, std::fs::write(&pause, pause_profile()))?;
         let config = Arc::new(config);
         let registry = Arc::new(Registry::default());
         let (recorder, writer) = Recorder::new(api.clone(), "kubelet", &config.node);

@@ -54,6 +54,10 @@ impl crate::volumes::Mounter for FakeMounter {
         Ok(())
     }
 
+    fn begins_at(&self, path: &Path) -> bool {
+        self.is_mounted(path)
+    }
+
     fn below(&self, path: &Path) -> std::io::Result<Vec<PathBuf>> {
         Ok(self.points.lock().iter().filter(|p| p.starts_with(path)).cloned().collect())
     }

@@ -37,7 +37,7 @@ pub(crate) fn sandbox_config(
     domain: &str,
     cgroup_parent: &str,
     log_root: &str,
-    seccomp_root: &str,
+    pause_profile: &str,
 ) -> v1::PodSandboxConfig {
     let spec = pod::spec(pod);
     let text = str::to_owned;
@@ -75,7 +75,7 @@ pub(crate) fn sandbox_config(
         annotations: pod.metadata.annotations.clone().unwrap_or_default().into_iter().collect(),
         linux: Some(v1::LinuxPodSandboxConfig {
             cgroup_parent: text(cgroup_parent),
-            security_context: Some(security::sandbox(pod, seccomp_root)),
+            security_context: Some(security::sandbox(pod, pause_profile)),
             sysctls,
             overhead: None,
             resources: Some(pod_resources(pod)),

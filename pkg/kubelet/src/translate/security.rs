@@ -57,11 +57,10 @@ pub(super) fn namespaces(pod: &Pod, target: Option<&str>) -> v1::NamespaceOption
     }
 }
 
-/// What the sandbox's own process runs as.
-pub(super) fn sandbox(pod: &Pod, seccomp_root: &str) -> v1::LinuxSandboxSecurityContext {
+/// What the sandbox's own process runs as, with pause's own seccomp profile: the pod's is for its containers.
+pub(super) fn sandbox(pod: &Pod, pause_profile: &str) -> v1::LinuxSandboxSecurityContext {
     let sc = of_pod(pod);
     let privileged = pod::parts(pod).iter().any(|p| of_container(&p.spec).privileged.unwrap_or(false));
-    let default = SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None };
     v1::LinuxSandboxSecurityContext {
         namespace_options: Some(namespaces(pod, None)),
         selinux_options: sc.se_linux_options.as_ref().map(selinux),
@@ -70,7 +69,7 @@ pub(super) fn sandbox(pod: &Pod, seccomp_root: &str) -> v1::LinuxSandboxSecurity
         supplemental_groups: groups(&sc),
         supplemental_groups_policy: groups_policy(&sc),
         privileged,
-        seccomp: Some(seccomp(sc.seccomp_profile.as_ref().unwrap_or(&default), seccomp_root)),
+        seccomp: Some(profile("Localhost", pause_profile.to_owned())),
         ..v1::LinuxSandboxSecurityContext::default()
     }
 }

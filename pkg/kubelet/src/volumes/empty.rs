@@ -22,7 +22,7 @@ pub(super) fn memory_size(pod: &Pod, source: &EmptyDirVolumeSource, machine: &Ma
 /// Makes the directory once; what is in it later is the pod's.
 pub(super) fn setup(dir: &Path, memory: Option<u64>, group: Option<i64>, mounter: &dyn Mounter) -> Result<(), String> {
     let marker = dir.with_file_name(format!(".{}.ready", dir.file_name().unwrap_or_default().to_string_lossy()));
-    if marker.exists() && dir.exists() && (memory.is_none() || mounter.is_mounted(dir)) {
+    if marker.exists() && dir.exists() && (memory.is_none() || mounter.begins_at(dir)) {
         return Ok(());
     }
     make(dir, memory, group, mounter).and_then(|()| fs::write(&marker, "")).map_err(|e| e.to_string())
@@ -31,7 +31,7 @@ pub(super) fn setup(dir: &Path, memory: Option<u64>, group: Option<i64>, mounter
 fn make(dir: &Path, memory: Option<u64>, group: Option<i64>, mounter: &dyn Mounter) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     if let Some(size) = memory
-        && !mounter.is_mounted(dir)
+        && !mounter.begins_at(dir)
     {
         mounter.tmpfs(dir, (size > 0).then_some(size))?;
     }

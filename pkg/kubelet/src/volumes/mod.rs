@@ -1,4 +1,5 @@
-//! Volumes of pods: what lies under `<root>/pods/<uid>/volumes` and what of it a container sees.
+//! Volumes of pods: what lies under `<root>/pods/<uid>/volumes` and `<root>/memory/<uid>`, and what of it a container
+//! sees.
 //!
 //! [`Volumes::setup`] is level-triggered: it makes what is missing and renews what changed, and is run before containers
 //! start and whenever a ConfigMap, a Secret, the pod's metadata or a token changes. What files a volume has is decided in
@@ -8,6 +9,7 @@ mod atomic;
 mod claims;
 mod empty;
 mod host;
+mod memory;
 mod mounter;
 mod mounts;
 mod owner;
@@ -17,7 +19,7 @@ mod teardown;
 mod tokens;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -33,6 +35,7 @@ use crate::{
     translate::{Machine, Sources},
 };
 
+use memory::Memory;
 pub(crate) use mounter::{Kernel, Mounter};
 pub(crate) use mounts::container_mounts;
 pub(crate) use payload::references;
@@ -61,6 +64,7 @@ pub(crate) struct Mounted {
 pub(crate) struct Volumes {
     config: Arc<Config>,
     mounter: Arc<dyn Mounter>,
+    memory: Arc<Memory>,
     tokens: Tokens,
     api: Arc<dyn Api>,
 }
@@ -81,7 +85,8 @@ pub(crate) struct Facts<'a> {
 impl Volumes {
     /// Volumes under `config.root`.
     pub(crate) fn new(config: Arc<Config>, api: Arc<dyn Api>, mounter: Arc<dyn Mounter>) -> Self {
-        Self { config, mounter, tokens: Tokens::new(api.clone()), api }
+        let memory = Arc::new(Memory::new(&config, mounter.clone()));
+        Self { config, mounter, memory, tokens: Tokens::new(api.clone()), api }
     }
 
     /// Makes and renews all volumes of a pod.
@@ -113,7 +118,8 @@ impl Volumes {
         making: &Making,
         refresh: &mut Option<Timestamp>,
     ) -> Result<PathBuf, String> {
-        let dir = |plugin: &str| volume_dir(&self.config, pod::uid(pod), plugin, &volume.name);
+        let name = |plugin: &str| Path::new(&format!("kubernetes.io~{plugin}")).join(&volume.name);
+        let on_disk = |plugin| self.config.pod_dir(pod::uid(pod)).join("volumes").join(name(plugin));
         let group = pod::spec(pod).security_context.as_ref().and_then(|s| s.fs_group);
         if let Some(source) = &volume.host_path {
             let (path, kind) = (source.path.clone(), source.type_.clone().unwrap_or_default());
@@ -121,7 +127,7 @@ impl Volumes {
             return knarr_daemon::blocking(move || host::check(Path::new(&path), &kind).map(|()| path.into())).await;
         }
         if let Some(source) = &volume.empty_dir {
-            let (dir, mounter) = (dir("empty-dir"), self.mounter.clone());
+            let (dir, mounter) = (on_disk("empty-dir"), self.mounter.clone());
             let memory = source.medium.as_deref() == Some("Memory");
             if !memory && source.medium.as_deref().is_some_and(|m| !m.is_empty()) {
                 return Err(format!("unsupported medium {:?}", source.medium.as_deref().unwrap_or_default()));
@@ -143,37 +149,38 @@ impl Volumes {
             tokens.insert(request, token);
         }
         let files = payload::payload(pod, volume, facts, &tokens).map_err(|e| e.0)?;
-        let (dir, mounter) = (dir(plugin), self.mounter.clone());
-        let in_memory = plugin != "configmap";
+        let memory = (plugin != "configmap").then(|| self.memory.clone());
+        let dir = memory.as_ref().map_or_else(|| on_disk(plugin), |m| m.pod_dir(pod::uid(pod)).join(name(plugin)));
         let write = move || {
-            std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
-            if in_memory && !mounter.is_mounted(&dir) {
-                mounter.tmpfs(&dir, None).map_err(|e| e.to_string())?;
-            }
-            atomic::write(&dir, &files, group).map_err(|e| e.to_string())?;
+            memory.map_or(Ok(()), |memory| memory.ensure())?;
+            std::fs::create_dir_all(&dir)?;
+            atomic::write(&dir, &files, group)?;
             Ok(dir)
         };
-        making.blocking(write).await
+        making.blocking(write).await.map_err(|e: std::io::Error| e.to_string())
     }
 
-    /// Takes everything of a pod down and removes its directory.
+    /// The pods that have a directory here.
+    pub(crate) fn pods(&self) -> BTreeSet<String> {
+        memory::names(&self.config.root.join("pods")).into_iter().chain(self.memory.pods()).collect()
+    }
+
+    /// Takes everything of a pod down and removes its directories.
     ///
     /// # Errors
     /// Something is still mounted; nothing below a mount is ever removed.
     pub(crate) async fn teardown(&self, uid: &str) -> std::io::Result<()> {
         self.tokens.forget(uid);
         let (dir, mounter) = (self.config.pod_dir(uid), self.mounter.clone());
-        knarr_daemon::blocking(move || teardown::remove(&dir, &*mounter)).await
+        let in_memory = self.memory.pod_dir(uid);
+        let remove = move || teardown::remove(&dir, &*mounter).and_then(|()| teardown::remove_tree(&in_memory));
+        knarr_daemon::blocking(remove).await
     }
 
     /// The mounter, for subpaths.
     pub(crate) fn mounter(&self) -> &Arc<dyn Mounter> {
         &self.mounter
     }
-}
-
-fn volume_dir(config: &Config, uid: &str, plugin: &str, name: &str) -> PathBuf {
-    config.pod_dir(uid).join("volumes").join(format!("kubernetes.io~{plugin}")).join(name)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use k8s_openapi::api::core::v1::{Container, Pod, VolumeMount};
 use knarr_cri::v1;
 
-use super::{Mounted, Mounter, subpath};
+use super::{Mounted, Mounter, payload, subpath};
 use crate::{
     config::Config,
     pod,
@@ -55,12 +55,18 @@ pub(crate) fn container_mounts(
         out.push(v1::Mount {
             container_path: absolute(&mount.mount_path),
             host_path: host_path.to_string_lossy().into_owned(),
-            readonly: mount.read_only.unwrap_or(false),
+            readonly: mount.read_only.unwrap_or(false) || is_ours(pod, &mount.name),
             propagation: propagation(mount.mount_propagation.as_deref()),
             ..v1::Mount::default()
         });
     }
     Ok(out)
+}
+
+/// Whether we alone write in a volume, however it is mounted: what is in it mirrors the API.
+fn is_ours(pod: &Pod, volume: &str) -> bool {
+    let mut volumes = pod::spec(pod).volumes.iter().flatten();
+    volumes.any(|v| v.name == volume && payload::plugin(v).is_some())
 }
 
 fn sub_path(mount: &VolumeMount, env: &[(String, String)]) -> Result<String, SpecError> {

@@ -6,12 +6,20 @@ use super::Mounter;
 
 /// Unmounts everything below, innermost first, then removes the tree. Anything still mounted keeps it all.
 pub(super) fn remove(dir: &Path, mounter: &dyn Mounter) -> io::Result<()> {
-    for point in mounter.below(dir)?.iter().rev() {
+    let points = mounter.below(dir)?;
+    for point in points.iter().rev() {
         mounter.unmount(point)?;
     }
-    if let Some(left) = mounter.below(dir)?.first() {
+    if !points.is_empty()
+        && let Some(left) = mounter.below(dir)?.first()
+    {
         return Err(io::Error::other(format!("{} is still mounted", left.display())));
     }
+    remove_tree(dir)
+}
+
+/// Removes a tree that may not be there.
+pub(super) fn remove_tree(dir: &Path) -> io::Result<()> {
     match fs::remove_dir_all(dir) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,

@@ -119,7 +119,10 @@ async fn a_projected_volume_with_everything() {
     assert_eq!(fs::read_to_string(v.join("labels")).unwrap(), "a=\"b\\\"c\"");
     assert_eq!(fs::read_to_string(v.join("token")).unwrap(), "token-default-1");
     assert_eq!(fs::metadata(v.join("token")).unwrap().permissions().mode() & 0o777, 0o400);
-    assert!(w.mounter.is_mounted(v) && w.mounter.is_mounted(&mounted.paths["e"]));
+    let memory = w.config.root.join("memory");
+    assert_eq!(w.mounter.below(&w.config.root).unwrap(), [memory.clone(), mounted.paths["e"].clone()]);
+    assert_eq!(fs::metadata(&memory).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(v.starts_with(&memory));
     assert_eq!(fs::metadata(&mounted.paths["e"]).unwrap().permissions().mode() & 0o777, 0o777);
     // The token is kept until most of its life is over, then renewed.
     let renew = mounted.refresh.unwrap();
@@ -129,7 +132,34 @@ async fn a_projected_volume_with_everything() {
     w.volumes.setup(&p, facts, now + SignedDuration::from_secs(900), &Making::default()).await.unwrap();
     assert_eq!(fs::read_to_string(v.join("token")).unwrap(), "token-default-2");
     w.volumes.teardown("u-1").await.unwrap();
-    assert!(!w.config.pod_dir("u-1").exists() && !w.mounter.is_mounted(v));
+    assert!(!w.config.pod_dir("u-1").exists() && !v.exists());
+    assert_eq!(w.mounter.below(&w.config.root).unwrap(), [memory], "it stays for other pods");
+    assert!(w.volumes.pods().is_empty());
+}
+
+#[test]
+fn what_mirrors_the_api_is_read_only() {
+    let p = pod(json!({"spec": {
+        "volumes": [{"name": "ours", "secret": {"secretName": "x"}}, {"name": "theirs", "emptyDir": {}}],
+        "containers": [{"name": "app", "volumeMounts": [
+            {"name": "ours", "mountPath": "/a", "readOnly": false},
+            {"name": "theirs", "mountPath": "/b"}, {"name": "theirs", "mountPath": "/c", "readOnly": true},
+        ]}],
+    }}));
+    let paths = ["ours", "theirs"].map(|name| (name.to_owned(), Path::new("/volumes").join(name)));
+    let mounted = Mounted { paths: paths.into(), refresh: None };
+    let config = Config::new("node", [10, 0, 0, 1].into());
+    let container = &pod::spec(&p).containers[0];
+    let mounts = container_mounts(&config, &p, container, &mounted, &[], &FakeMounter::default()).unwrap();
+    let seen: Vec<_> = mounts.iter().map(|m| (m.container_path.as_str(), m.readonly)).collect();
+    assert_eq!(seen, [("/a", true), ("/b", false), ("/c", true)]);
+}
+
+#[test]
+fn another_file_system_begins_where_it_is_mounted() {
+    let tmp = TempDir::new("begins");
+    assert!(Kernel.begins_at(Path::new("/proc")));
+    assert!(!Kernel.begins_at(tmp.path()) && !Kernel.begins_at(&tmp.path().join("none")));
 }
 
 #[tokio::test]

@@ -163,7 +163,8 @@ impl Job {
         let cgroups = self.shared.cgroups.as_ref();
         let parent = cgroups.map(|c| c.pod(pod::qos(&self.pod), pod::uid(&self.pod))).unwrap_or_default();
         let logs = config.pod_logs.to_string_lossy();
-        sandbox_config(&self.pod, attempt, dns, &config.domain, &parent, &logs, &self.shared.seccomp_root())
+        let pause = config.pause_profile();
+        sandbox_config(&self.pod, attempt, dns, &config.domain, &parent, &logs, &pause.to_string_lossy())
     }
 
     /// The sandbox that is already there, to start containers in.

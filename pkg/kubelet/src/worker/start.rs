@@ -201,9 +201,7 @@ fn own_files(
     }
     let path = container.termination_message_path.as_deref().unwrap_or("/dev/termination-log");
     if !path.is_empty() {
-        let place = dir.join("containers").join(&container.name);
-        std::fs::create_dir_all(&place)?;
-        let file = place.join(restarts.to_string());
+        let file = dir.join(format!("{}.{restarts}", container.name));
         std::fs::write(&file, "")?;
         // Whoever the container runs as may write.
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666))?;

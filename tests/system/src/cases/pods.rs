@@ -85,8 +85,10 @@ fn volumes(cx: &Cx) -> Result<()> {
     has(&sh(k, "web", "mount | grep -E \"/memory|/secret\"")?, &["tmpfs on /memory", "tmpfs on /secret"])?;
     is(&sh(k, "web", "echo x > /scratch/below/file && cat /sub/file; echo y > /host/back")?, "x")?;
     is(&fs::read_to_string(host.join("back"))?, "y")?;
-    let readonly = k.run("exec web -- sh -c 'echo x > /one/y'", None, secs(20))?;
-    has(&readonly.err, &["Read-only file system"])?;
+    for dir in ["one", "config", "secret", "all", "maybe"] {
+        let written = k.run(&format!("exec web -- sh -c 'echo x > /{dir}/y'"), None, secs(20))?;
+        has(&written.err, &["Read-only file system"])?;
+    }
     k.ok("delete pod web")?;
     is(&fs::read_to_string(host.join("file"))?, "from the host")
 }
@@ -336,6 +338,16 @@ securityContext: {readOnlyRootFilesystem: true, allowPrivilegeEscalation: false,
         "CapEff:0000000000000000\nNoNewPrivs:1",
     )?;
     has(&k.refused("exec web -- touch /x", None)?, &["Read-only file system"])?;
+    // Pause, which other containers may see, is confined whatever the pod asks for; the containers are as they ask.
+    k.apply(&container(
+        &pod("shared", "sleep 1000", "shareProcessNamespace: true"),
+        "securityContext: {seccompProfile: {type: Unconfined}}",
+    ))?;
+    await_pod(k, "shared")?;
+    is(
+        &sh(k, "shared", "grep -h -E \"^(Name|Seccomp):\" /proc/1/status /proc/self/status | tr -d \"\\t\"")?,
+        "Name:pause\nSeccomp:2\nName:grep\nSeccomp:0",
+    )?;
     k.apply(&container(&pod("root", "sleep 1000", ""), "securityContext: {runAsNonRoot: true}"))?;
     until(secs(20), "the refusal", || {
         has(
