@@ -35,12 +35,14 @@ impl Pods {
     /// Follows the pods assigned to this node until stopped. What runs goes on running then.
     pub(crate) async fn follow(self: Arc<Self>, cache: Arc<Cache<Pod>>, stop: Stop) -> Result<(), knarr_daemon::Error> {
         let selection = Selection::all(&PODS).fields(&format!("spec.nodeName={}", self.shared.config.node));
-        let this = self.clone();
-        cache.run(self.shared.api.clone(), selection, stop, project, move |change| this.changed(&change)).await?;
+        let (this, known) = (self.clone(), cache.clone());
+        let changed = move |change: Change<'_, Pod>| this.changed(&change, known.is_synced());
+        cache.run(self.shared.api.clone(), selection, stop, project, changed).await?;
         Ok(())
     }
 
-    fn changed(&self, change: &Change<'_, Pod>) {
+    /// `later`: all pods that were there when the agent started are known already.
+    fn changed(&self, change: &Change<'_, Pod>, later: bool) {
         let uid = |p: Option<&Arc<Pod>>| p.map(|p| pod::uid(p).to_owned());
         let (old, new) = (uid(change.old), uid(change.new));
         if old != new
@@ -51,11 +53,11 @@ impl Pods {
         let (Some(uid), Some(pod)) = (new, change.new) else { return };
         match self.registry.get(&uid) {
             Some(handle) => handle.update(pod.clone()),
-            None => self.begin(&uid, pod),
+            None => self.begin(&uid, pod, later),
         }
     }
 
-    fn begin(&self, uid: &str, pod: &Arc<Pod>) {
+    fn begin(&self, uid: &str, pod: &Arc<Pod>, later: bool) {
         let handle = Handle::new(pod.clone());
         let fresh = pod.status.as_ref().is_none_or(|s| s.start_time.is_none());
         if fresh && !pod::is_deleting(pod) {
@@ -73,7 +75,7 @@ impl Pods {
             }
         }
         self.registry.insert(uid, handle.clone());
-        let worker = Worker::new(self.shared.clone(), handle);
+        let worker = Worker::new(self.shared.clone(), handle, later);
         let (registry, uid) = (self.registry.clone(), uid.to_owned());
         let started = self.crowd.try_spawn(|stop| async move {
             let cancelled = stop.clone();

@@ -88,11 +88,12 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(shared: Arc<Shared>, handle: Arc<Handle>) -> Self {
+    /// `blank`: the pod came to the node just now, so that there can be nothing of it yet.
+    pub(crate) fn new(shared: Arc<Shared>, handle: Arc<Handle>, blank: bool) -> Self {
         let uid = pod::uid(&handle.pod()).to_owned();
         let ending = Ending::of(&handle.pod());
         Self {
-            observer: Observer::new(shared.clone(), handle.clone(), &uid),
+            observer: Observer::new(shared.clone(), handle.clone(), &uid, blank),
             shared,
             handle,
             job: None,

@@ -42,19 +42,13 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    pub(super) fn new(shared: Arc<Shared>, handle: Arc<Handle>, uid: &str) -> Self {
+    /// Of a `blank` pod the runtime is not asked before something was made. (Should it have something after all, the
+    /// names are taken: the first job fails, and then the runtime is asked.)
+    pub(super) fn new(shared: Arc<Shared>, handle: Arc<Handle>, uid: &str, blank: bool) -> Self {
         let filter = HashMap::from([(labels::POD_UID.to_owned(), uid.to_owned())]);
         let (sandboxes, containers) = (HashMap::new(), HashMap::new());
-        Self {
-            shared,
-            handle,
-            filter,
-            uid: uid.to_owned(),
-            sandboxes,
-            containers,
-            seen: Observed::default(),
-            has: None,
-        }
+        let has = blank.then(|| (handle.news(), Instant::now()));
+        Self { shared, handle, filter, uid: uid.to_owned(), sandboxes, containers, seen: Observed::default(), has }
     }
 
     /// What was seen does not count any more.

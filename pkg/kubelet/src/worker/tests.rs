@@ -146,6 +146,16 @@ async fn a_pod_runs_and_is_deleted() {
 }
 
 #[tokio::test]
+async fn of_a_new_pod_nothing_is_looked_for() {
+    let w = World::new();
+    w.pod("first", json!({})).await;
+    w.shows("first", "Running ready app=running:/0").await;
+    w.runtime.deny("ListPodSandbox", "", 1000, Code::Unavailable, "busy");
+    w.pod("web", json!({})).await;
+    w.shows("web", "Running ready app=running:/0").await;
+}
+
+#[tokio::test]
 async fn a_restart_of_the_agent_restarts_nothing() {
     let w = World::new();
     w.pod("web", json!({})).await;
