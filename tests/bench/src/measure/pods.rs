@@ -48,7 +48,7 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<()> {
     bench.put("pod.p90", quantile(&with, 0.9), "");
     bench.put("pod.writes", bytes as f64 / 1024.0 / f64::from(n), "create, run, delete");
     let n = bench.options.pick(30, 10);
-    let rounds = bench.options.pick(3, 1);
+    let rounds = bench.options.pick(5, 1);
     let (mut with, mut without) = (Vec::new(), Vec::new());
     alone.emptied().await?;
     for round in 0..rounds {
