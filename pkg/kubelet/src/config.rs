@@ -208,6 +208,11 @@ impl Config {
         self.root.join("pods").join(uid)
     }
 
+    /// The file system in memory that volumes lie in which must not reach a disk.
+    pub(crate) fn memory_dir(&self) -> PathBuf {
+        self.root.join("memory")
+    }
+
     /// The seccomp profile of pause processes.
     pub(crate) fn pause_profile(&self) -> PathBuf {
         self.root.join("pause-seccomp.json")

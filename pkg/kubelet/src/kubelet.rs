@@ -102,6 +102,8 @@ impl Kubelet {
         let pause = config.pause_profile();
         made(&pause, std::fs::write(&pause, pause_profile()))?;
         let config = Arc::new(config);
+        let volumes = Volumes::new(config.clone(), api.clone(), mounter);
+        made(&config.memory_dir(), volumes.prepare())?;
         let registry = Arc::new(Registry::default());
         let (recorder, writer) = Recorder::new(api.clone(), "kubelet", &config.node);
         let checker = Checker::new(runtime.clone(), Crowd::new(stop, CONNECTIONS));
@@ -127,7 +129,7 @@ impl Kubelet {
         let host = Host::read(&config);
         let machine = node::machine(&config, &host, cgroups.as_ref().is_some_and(Cgroups::is_v2));
         let shared = Arc::new(Shared {
-            volumes: Volumes::new(config.clone(), api.clone(), mounter),
+            volumes,
             objects: Objects::new(api.clone(), stop, wake),
             services: Cache::new(),
             writer: StatusWriter::new(api.clone()),

@@ -10,8 +10,9 @@ use anyhow::Result;
 use crate::{command, node::Node, poll::secs};
 
 /// Directories in which each entry is of one pod, sandbox or container.
-const PLACES: [&str; 10] = [
+const PLACES: [&str; 11] = [
     "var/lib/kubelet/pods",
+    "var/lib/kubelet/memory",
     "var/log/pods",
     "var/log/containers",
     "var/lib/knarr/agent/containerd/io.containerd.grpc.v1.cri/sandboxes",

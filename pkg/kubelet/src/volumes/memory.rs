@@ -26,7 +26,7 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(config: &Config, mounter: Arc<dyn Mounter>) -> Self {
-        Self { dir: config.root.join("memory"), mounter, mounting: Mutex::new(()) }
+        Self { dir: config.memory_dir(), mounter, mounting: Mutex::new(()) }
     }
 
     /// Where a pod's volumes are in it.
@@ -34,7 +34,8 @@ impl Memory {
         self.dir.join(uid)
     }
 
-    /// Makes sure that it is there. It outlives the agent, as pods do.
+    /// Makes sure that it is there: when the agent starts, and before anything is written. It outlives the agent, as pods
+    /// do.
     pub(super) fn ensure(&self) -> io::Result<()> {
         let _once = self.mounting.lock();
         if self.mounter.begins_at(&self.dir) {

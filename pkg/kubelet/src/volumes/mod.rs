@@ -89,6 +89,14 @@ impl Volumes {
         Self { config, mounter, memory, tokens: Tokens::new(api.clone()), api }
     }
 
+    /// Makes what all pods share. Blocks.
+    ///
+    /// # Errors
+    /// The file system in memory cannot be mounted.
+    pub(crate) fn prepare(&self) -> std::io::Result<()> {
+        self.memory.ensure()
+    }
+
     /// Makes and renews all volumes of a pod.
     ///
     /// # Errors

@@ -345,7 +345,8 @@ async fn what_is_being_mounted_when_its_pod_goes_is_taken_away() {
     w.shows("web", "gone").await;
     tokio::time::sleep(Duration::from_millis(400)).await;
     let left = w.mounter.below(&w.config.root).unwrap();
-    assert!(left.is_empty() && !w.config.pod_dir(&uid).exists(), "{left:?}");
+    assert_eq!(left, [w.config.memory_dir()], "what all pods share stays");
+    assert!(!w.config.pod_dir(&uid).exists());
 }
 
 #[tokio::test]
