@@ -4,12 +4,7 @@
 //! would slow down what comes after it. Nobody but us writes there (containers see these volumes read-only), so no pod can
 //! fill it for the others.
 
-use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, io, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
 
 use parking_lot::Mutex;
 
@@ -45,15 +40,4 @@ impl Memory {
         self.mounter.tmpfs(&self.dir, None)?;
         fs::set_permissions(&self.dir, fs::Permissions::from_mode(0o700))
     }
-
-    /// The pods that have something in it.
-    pub(super) fn pods(&self) -> Vec<String> {
-        names(&self.dir)
-    }
-}
-
-/// The names in a directory; none if it cannot be read.
-pub(super) fn names(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter_map(|e| e.file_name().into_string().ok()).collect()
 }

@@ -39,6 +39,7 @@ use memory::Memory;
 pub(crate) use mounter::{Kernel, Mounter};
 pub(crate) use mounts::container_mounts;
 pub(crate) use payload::references;
+pub(crate) use teardown::remove_tree;
 pub(crate) use tokens::Tokens;
 
 /// A volume that is not there (yet).
@@ -170,7 +171,9 @@ impl Volumes {
 
     /// The pods that have a directory here.
     pub(crate) fn pods(&self) -> BTreeSet<String> {
-        memory::names(&self.config.root.join("pods")).into_iter().chain(self.memory.pods()).collect()
+        let dirs = [self.config.root.join("pods"), self.config.memory_dir()];
+        let entries = dirs.iter().filter_map(|dir| dir.read_dir().ok()).flatten().flatten();
+        entries.filter_map(|e| e.file_name().into_string().ok()).collect()
     }
 
     /// Takes everything of a pod down and removes its directories.
@@ -181,7 +184,7 @@ impl Volumes {
         self.tokens.forget(uid);
         let (dir, mounter) = (self.config.pod_dir(uid), self.mounter.clone());
         let in_memory = self.memory.pod_dir(uid);
-        let remove = move || teardown::remove(&dir, &*mounter).and_then(|()| teardown::remove_tree(&in_memory));
+        let remove = move || teardown::remove(&dir, &*mounter).and_then(|()| remove_tree(&in_memory));
         knarr_daemon::blocking(remove).await
     }
 

@@ -19,7 +19,7 @@ pub(super) fn remove(dir: &Path, mounter: &dyn Mounter) -> io::Result<()> {
 }
 
 /// Removes a tree that may not be there.
-pub(super) fn remove_tree(dir: &Path) -> io::Result<()> {
+pub(crate) fn remove_tree(dir: &Path) -> io::Result<()> {
     match fs::remove_dir_all(dir) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,

@@ -119,7 +119,7 @@ async fn a_projected_volume_with_everything() {
     assert_eq!(fs::read_to_string(v.join("labels")).unwrap(), "a=\"b\\\"c\"");
     assert_eq!(fs::read_to_string(v.join("token")).unwrap(), "token-default-1");
     assert_eq!(fs::metadata(v.join("token")).unwrap().permissions().mode() & 0o777, 0o400);
-    let memory = w.config.root.join("memory");
+    let memory = w.config.memory_dir();
     assert_eq!(w.mounter.below(&w.config.root).unwrap(), [memory.clone(), mounted.paths["e"].clone()]);
     assert_eq!(fs::metadata(&memory).unwrap().permissions().mode() & 0o777, 0o700);
     assert!(v.starts_with(&memory));

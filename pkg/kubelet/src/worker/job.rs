@@ -17,7 +17,7 @@ use crate::{
     shared::Shared,
     sync::{Action, Observed, Sandbox, StartError},
     translate::{Sources, dns_config, pod_resources, sandbox_config},
-    volumes::{Facts, Mounted, references},
+    volumes::{Facts, Mounted, references, remove_tree},
 };
 
 /// Why a job ended early.
@@ -276,10 +276,7 @@ impl Job {
             for id in ids {
                 let _ = std::fs::remove_file(config.container_logs.join(id));
             }
-            match std::fs::remove_dir_all(Path::new(&logs)) {
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                other => other,
-            }
+            remove_tree(Path::new(&logs))
         })
         .await
         .map_err(JobError::retry)
