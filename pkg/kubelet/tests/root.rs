@@ -11,7 +11,12 @@ mod busybox;
 #[path = "../../cri/tests/it/node.rs"]
 mod node;
 
-use std::{future::Future, path::Path, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use busybox::{busybox_layer, docker_archive};
 use knarr_api::{Value, value};
@@ -80,10 +85,15 @@ async fn exec(server: &Server, path: &str) -> (String, knarr_stream::Outcome) {
     (out, outcome)
 }
 
-fn mounts_below(dir: &Path) -> usize {
+/// What pods left: their mounts, their directories, their files in memory. The file system these are in is the node's.
+fn left_of_pods(kubelet: &Path) -> Vec<PathBuf> {
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let dir = dir.join("kubelet");
-    table.lines().filter(|l| l.split(' ').nth(4).is_some_and(|p| Path::new(p).starts_with(&dir))).count()
+    let mounts = table.lines().filter_map(|l| l.split(' ').nth(4)).map(PathBuf::from);
+    let mut left: Vec<_> = mounts.filter(|p| p.starts_with(kubelet) && *p != kubelet.join("memory")).collect();
+    for dir in ["pods", "memory"] {
+        left.extend(kubelet.join(dir).read_dir().unwrap().map(|e| e.unwrap().path()));
+    }
+    left
 }
 
 fn pod() -> Value {
@@ -186,10 +196,13 @@ async fn a_pod_lives_is_adopted_and_leaves_nothing() {
 
         api.delete(&PODS, "default", "web", "").await.unwrap();
         eventually("gone", || async { api.tree(&PODS, "default", "web").is_none() }, || status(&api)).await;
-        let left = || node.dir.0.join("kubelet/pods").read_dir().unwrap().count();
-        eventually("removed", || async { left() == 0 && mounts_below(&node.dir.0) == 0 }, String::new).await;
+        let kubelet = node.dir.0.join("kubelet");
+        let left = || left_of_pods(&kubelet);
+        eventually("removed", || async { left().is_empty() }, || format!("{:?}", left())).await;
         agent2.stop_all(Duration::from_secs(5)).await;
         tasks.stop_all(Duration::from_secs(10)).await;
+        // The agent leaves it mounted: containers outlive agents.
+        nix::mount::umount(&kubelet.join("memory")).unwrap();
         // Of the pod no cgroup is left anywhere; what all pods share is ours to remove.
         for tree in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
             let group = tree.path().join(node.cgroup.trim_start_matches('/'));
