@@ -2,23 +2,18 @@
 
 use std::sync::Arc;
 
-use rustls::{
-    RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
-};
+use knarr_pki::{PkiError, pem};
+use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 
 /// Certificates and a key that make no server.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A PEM text holds nothing of what it should hold.
-    #[error("read {what}: {why}")]
-    Pem {
-        /// What.
-        what: &'static str,
-        /// Why.
-        why: String,
-    },
+    /// A text holds nothing of what it should hold.
+    #[error(transparent)]
+    Pem(#[from] PkiError),
+    /// One of the client CAs is none.
+    #[error("use client CA")]
+    Ca(#[source] rustls::Error),
     /// The client CAs verify nobody.
     #[error("use client CAs")]
     Clients(#[source] rustls::server::VerifierBuilderError),
@@ -45,12 +40,11 @@ impl TlsMaterial {
     /// See [`TlsError`].
     pub fn server_config(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let chain = certificates(&self.chain, "server certificate")?;
-        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())
-            .map_err(|e| TlsError::Pem { what: "server key", why: e.to_string() })?;
+        let chain = pem::certificates(self.chain.as_bytes(), "server certificate")?;
+        let key = pem::key(self.key.as_bytes(), "server key")?;
         let mut roots = RootCertStore::empty();
-        for ca in certificates(&self.client_ca, "client CA")? {
-            roots.add(ca).map_err(|e| TlsError::Pem { what: "client CA", why: e.to_string() })?;
+        for ca in pem::certificates(self.client_ca.as_bytes(), "client CA")? {
+            roots.add(ca).map_err(TlsError::Ca)?;
         }
         let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
             .allow_unauthenticated()
@@ -64,14 +58,5 @@ impl TlsMaterial {
             .map_err(TlsError::Server)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
-    }
-}
-
-fn certificates(pem: &str, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-    match certificates {
-        Ok(some) if !some.is_empty() => Ok(some),
-        Ok(_) => Err(TlsError::Pem { what, why: "there is no certificate in it".to_owned() }),
-        Err(e) => Err(TlsError::Pem { what, why: e.to_string() }),
     }
 }

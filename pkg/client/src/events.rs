@@ -68,6 +68,7 @@ impl Type {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Note {
+    component: Arc<str>,
     object: ObjectRef,
     kind: Type,
     reason: String,
@@ -77,6 +78,7 @@ struct Note {
 /// The telling end. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Recorder {
+    component: Arc<str>,
     notes: mpsc::Sender<(Timestamp, Note)>,
     dropped: Arc<AtomicU64>,
 }
@@ -94,13 +96,21 @@ impl Recorder {
     pub fn new(api: Arc<dyn Api>, component: &str, host: &str) -> (Self, EventWriter) {
         let (tx, rx) = mpsc::channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
-        let correlator = Correlator::new(component, host);
-        (Self { notes: tx, dropped: dropped.clone() }, EventWriter { api, notes: rx, dropped, correlator })
+        let correlator = Correlator::new(host);
+        let recorder = Self { component: component.into(), notes: tx, dropped: dropped.clone() };
+        (recorder, EventWriter { api, notes: rx, dropped, correlator })
+    }
+
+    /// The same recorder, signing as another component: people filter by it (`source=deployment-controller`).
+    #[must_use]
+    pub fn signing_as(&self, component: &str) -> Self {
+        Self { component: component.into(), ..self.clone() }
     }
 
     /// Tells `message` about `object`. Never blocks.
     pub fn event(&self, object: &ObjectRef, kind: Type, reason: &str, message: impl Into<String>) {
-        let note = Note { object: object.clone(), kind, reason: reason.to_owned(), message: message.into() };
+        let (component, object) = (self.component.clone(), object.clone());
+        let note = Note { component, object, kind, reason: reason.to_owned(), message: message.into() };
         if self.notes.try_send((Timestamp::now(), note)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -196,15 +206,14 @@ struct Bucket {
 /// The memory of what was told. Pure: time is a parameter.
 #[derive(Debug)]
 struct Correlator {
-    component: String,
     host: String,
     told: HashMap<Note, Told>,
     buckets: HashMap<u64, Bucket>,
 }
 
 impl Correlator {
-    fn new(component: &str, host: &str) -> Self {
-        Self { component: component.to_owned(), host: host.to_owned(), told: HashMap::new(), buckets: HashMap::new() }
+    fn new(host: &str) -> Self {
+        Self { host: host.to_owned(), told: HashMap::new(), buckets: HashMap::new() }
     }
 
     fn forget(&mut self, note: &Note) {
@@ -266,7 +275,7 @@ impl Correlator {
                 involved.set(&[key], text.as_str());
             }
         }
-        let mut source = value!({ "component": self.component.as_str() });
+        let mut source = value!({ "component": &*note.component });
         if !self.host.is_empty() {
             source.set(&["host"], self.host.as_str());
         }
@@ -280,7 +289,7 @@ impl Correlator {
             "count": 1i64,
             "firstTimestamp": seconds(now),
             "lastTimestamp": seconds(now),
-            "reportingComponent": self.component.as_str(),
+            "reportingComponent": &*note.component,
             "reportingInstance": self.host.as_str(),
         });
         body.set(&["involvedObject"], involved);
@@ -308,7 +317,13 @@ mod tests {
             uid: "u".into(),
             field_path: String::new(),
         };
-        Note { object, kind: Type::Warning, reason: "BackOff".into(), message: message.into() }
+        Note {
+            component: "kubelet".into(),
+            object,
+            kind: Type::Warning,
+            reason: "BackOff".into(),
+            message: message.into(),
+        }
     }
 
     fn at(second: i64) -> Timestamp {
@@ -317,19 +332,22 @@ mod tests {
 
     #[test]
     fn the_same_sentence_is_counted() {
-        let mut c = Correlator::new("kubelet", "node");
+        let mut c = Correlator::new("node");
         let Step::Create { name, body } = c.correlate(note("m"), at(1)) else { panic!("new") };
         assert_eq!(name, "p.3b9aca00");
         assert_eq!(body.str_at(&["involvedObject", "uid"]), "u");
+        assert_eq!((body.str_at(&["source", "component"]), body.str_at(&["reportingInstance"])), ("kubelet", "node"));
         assert_eq!(body.str_at(&["firstTimestamp"]), "1970-01-01T00:00:01Z");
         let Step::Count { name: again, body } = c.correlate(note("m"), at(2)) else { panic!("counted") };
         assert_eq!((again, body.at(&["count"]).and_then(Value::as_i64)), (name, Some(2)));
         assert!(matches!(c.correlate(note("other"), at(3)), Step::Create { .. }));
+        let elsewhere = Note { component: "job-controller".into(), ..note("m") };
+        assert!(matches!(c.correlate(elsewhere, at(4)), Step::Create { .. }));
     }
 
     #[test]
     fn who_talks_too_much_is_silenced_and_may_talk_again() {
-        let mut c = Correlator::new("kubelet", "node");
+        let mut c = Correlator::new("node");
         let told = (0..40).filter(|_| !matches!(c.correlate(note("m"), at(0)), Step::Silence)).count();
         assert_eq!(told, 25);
         assert!(!matches!(c.correlate(note("m"), at(301)), Step::Silence));
@@ -352,11 +370,13 @@ mod tests {
         for _ in 0..2 {
             recorder.event(&note("m").object, Type::Normal, "Pulled", "here");
         }
+        recorder.signing_as("probe").event(&note("m").object, Type::Normal, "Probed", "there");
         drop(recorder);
         writer.run(Stop::new()).await.unwrap();
         let events = fake.list(&EVENTS, "n").await.unwrap().items;
-        assert_eq!(events.len(), 1);
-        let tree: serde_json::Value = events[0].decode().unwrap();
-        assert_eq!((&tree["count"], &tree["source"]["host"]), (&2.into(), &"n1".into()));
+        let trees: Vec<serde_json::Value> = events.iter().map(|e| e.decode().unwrap()).collect();
+        let told = |t: &serde_json::Value| (t["source"].clone(), t["count"].clone());
+        let of = |component: &str| serde_json::json!({ "component": component, "host": "n1" });
+        assert_eq!(trees.iter().map(told).collect::<Vec<_>>(), [(of("kubelet"), 2.into()), (of("probe"), 1.into())]);
     }
 }

@@ -39,6 +39,11 @@ pub struct Context {
 pub(crate) type Again = Option<Duration>;
 
 impl Context {
+    /// The same for a controller whose events carry a name of its own.
+    pub(crate) fn signing_as(&self, component: &str) -> Self {
+        Self { recorder: self.recorder.signing_as(component), ..self.clone() }
+    }
+
     /// Starts an informer.
     pub(crate) fn follow<P: Send + Sync + 'static>(
         &self,

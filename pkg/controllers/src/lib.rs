@@ -41,25 +41,25 @@ pub use context::{Config, Context};
 
 use knarr_daemon::Tasks;
 
-/// Starts all controllers.
+/// Starts all controllers. Those that tell events sign them as upstream's do.
 pub fn start(cx: &Context, tasks: &Tasks) {
     node_ipam::start(cx, tasks);
     root_ca::start(cx, tasks);
     service_account::start(cx, tasks);
     namespace::start(cx, tasks);
-    replica_set::start(cx, tasks);
-    deployment::start(cx, tasks);
-    stateful_set::start(cx, tasks);
-    job::start(cx, tasks);
-    cron_job::start(cx, tasks);
+    replica_set::start(&cx.signing_as("replicaset-controller"), tasks);
+    deployment::start(&cx.signing_as("deployment-controller"), tasks);
+    stateful_set::start(&cx.signing_as("statefulset-controller"), tasks);
+    job::start(&cx.signing_as("job-controller"), tasks);
+    cron_job::start(&cx.signing_as("cronjob-controller"), tasks);
     ttl::start(cx, tasks);
-    disruption::start(cx, tasks);
+    disruption::start(&cx.signing_as("controllermanager"), tasks);
     pod_gc::start(cx, tasks);
-    daemon_set::start(cx, tasks);
-    autoscaler::start(cx, tasks);
+    daemon_set::start(&cx.signing_as("daemonset-controller"), tasks);
+    autoscaler::start(&cx.signing_as("horizontal-pod-autoscaler"), tasks);
     endpoint_slice::start(cx, tasks);
     endpoints::start(cx, tasks);
-    node_lifecycle::start(cx, tasks);
+    node_lifecycle::start(&cx.signing_as("node-controller"), tasks);
     resource_quota::start(cx, tasks);
     token_cleaner::start(cx, tasks);
     role_aggregation::start(cx, tasks);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use knarr_api::{Object, Reason, Status, Value, value};
 use knarr_client::{
     ApiExt as _, Cache, Key, PatchKind, Request, Verb, WorkQueue,
-    events::Type,
+    events::{Recorder, Type},
     resources::{LEASES, NODES, PODS},
 };
 use knarr_daemon::Tasks;
@@ -134,11 +134,19 @@ struct Controller {
     /// When each node was seen first, or its Lease renewed last, by a clock that nobody puts forward or back: the node's
     /// may be wrong, and ours too.
     heard: Arc<Mutex<HashMap<Key, Instant>>>,
+    /// Upstream moved this half into a controller of its own, by whose name its events are looked for.
+    evictions: Recorder,
 }
 
 pub(crate) fn start(cx: &Context, tasks: &Tasks) {
     let queue: Arc<WorkQueue<Key>> = WorkQueue::new();
-    let me = Controller { cx: cx.clone(), nodes: Cache::new(), pods: Cache::new(), heard: Arc::default() };
+    let me = Controller {
+        cx: cx.clone(),
+        nodes: Cache::new(),
+        pods: Cache::new(),
+        heard: Arc::default(),
+        evictions: cx.recorder.signing_as("taint-eviction-controller"),
+    };
     let wake = queue.clone();
     cx.follow(tasks, "node-lifecycle", &NODES, &me.nodes, project_node, move |change| {
         if change.old != change.new {
@@ -240,8 +248,12 @@ impl Controller {
             let request =
                 Request::new(Verb::Patch(PatchKind::Strategic), &PODS).namespace(&key.namespace).name(&key.name);
             match self.cx.api.call(request.subresource("status").body(body)).await {
-                Err(e) if !e.is(Reason::NotFound) => return Err(e),
-                _ => {}
+                Err(e) if e.is(Reason::NotFound) => {}
+                Err(e) => return Err(e),
+                Ok(_) => {
+                    let about = reference(&PODS, &key, &pod.uid);
+                    self.cx.recorder.event(&about, Type::Warning, "NodeNotReady", "Node is not ready");
+                }
             }
         }
         Ok(())
@@ -256,7 +268,7 @@ impl Controller {
                 Some(left) if left <= 0 => {
                     let about = reference(&PODS, &pod_key, &pod.uid);
                     let text = format!("Marking for deletion Pod {pod_key}");
-                    self.cx.recorder.event(&about, Type::Normal, "TaintManagerEviction", text);
+                    self.evictions.event(&about, Type::Normal, "TaintManagerEviction", text);
                     match self.cx.delete(&PODS, &pod_key, &pod.uid).await {
                         Err(e) if !e.is(Reason::NotFound) && !e.is(Reason::Conflict) => return Err(e),
                         _ => {}

@@ -10,13 +10,13 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use knarr_api::Object;
+use knarr_pki::pem;
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, ring},
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde::Deserialize;
 
 use crate::{live::Live, route::parent};
@@ -70,12 +70,8 @@ impl Certificate {
 }
 
 fn certified(cert: &[u8], key: &[u8]) -> Result<CertifiedKey, String> {
-    let chain = CertificateDer::pem_slice_iter(cert).collect::<Result<Vec<_>, _>>();
-    let chain = chain.map_err(|e| format!("tls.crt is not PEM: {e}"))?;
-    if chain.is_empty() {
-        return Err("tls.crt holds no certificate".to_owned());
-    }
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| format!("tls.key is not a PEM key: {e}"))?;
+    let chain = pem::certificates(cert, "tls.crt").map_err(|e| e.to_string())?;
+    let key = pem::key(key, "tls.key").map_err(|e| e.to_string())?;
     CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|e| format!("certificate and key: {e}"))
 }
 

@@ -8,6 +8,7 @@ mod bootstrap;
 mod ca;
 mod der;
 mod kubeconfig;
+pub mod pem;
 mod request;
 mod sign;
 mod token;

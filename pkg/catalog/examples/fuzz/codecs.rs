@@ -9,11 +9,9 @@ use knarr_api::{
     schema::{Schema, Type},
     yaml,
 };
+use knarr_fuzz::Random;
 
-use crate::{
-    kinds,
-    mutate::{Random, print},
-};
+use crate::{kinds, mutate::print};
 
 const OBJECT: &[u8] = br#"{"kind":"Thing","metadata":{"name":"a","labels":{"k":"v"},"when":"2024-01-01T00:00:00Z"},
 "spec":{"count":3,"ratio":1.5e-7,"amount":"1500m","raw":"AQ==","span":"1m30s","port":"http","any":{"x":[1,null]},

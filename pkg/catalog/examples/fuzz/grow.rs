@@ -4,8 +4,7 @@ use knarr_api::{
     Map, Str, Value,
     schema::{Node, Scalar, Type},
 };
-
-use crate::mutate::Random;
+use knarr_fuzz::Random;
 
 #[rustfmt::skip]
 const NAMES: &[&str] = &[

@@ -7,8 +7,9 @@ use knarr_api::{
     schema::{Schema, text},
 };
 use knarr_catalog::{Resource, resources};
+use knarr_fuzz::Random;
 
-use crate::{grow, mutate::Random};
+use crate::grow;
 
 /// Every scalar kind and shape, a type within itself included.
 const THING: &str = "package io.example.v1

@@ -4,33 +4,9 @@ use knarr_api::{
     Map, Str, Value,
     json::{self, Limits},
 };
+use knarr_fuzz::Random;
 
 use crate::grow;
-
-/// SplitMix64: small, seeded, good enough to choose mutations.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-
-    pub(crate) fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    pub(crate) fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-        from[self.below(from.len())]
-    }
-}
 
 const MAX_LEN: usize = 8192;
 
@@ -75,7 +51,7 @@ fn mutate_bytes(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
                 let bit = random.pick(BITS);
                 input.splice(at..at, bit.iter().copied());
             }
-            2 if at < input.len() => input[at] = random.next() as u8,
+            2 if at < input.len() => input[at] = random.number() as u8,
             3 if at < input.len() => input[at] ^= 1 << random.below(8),
             4 => {
                 let piece = input[at..end].to_vec();

@@ -11,10 +11,11 @@ use knarr_api::{
     json::{self, Limits},
     schema::Type,
 };
+use knarr_fuzz::Random;
 
 use crate::{
     codecs, grow, kinds,
-    mutate::{Random, mutate_tree, print},
+    mutate::{mutate_tree, print},
 };
 
 pub(crate) fn story_seed(random: &mut Random) -> Vec<u8> {

@@ -8,10 +8,11 @@ use knarr_api::{
     json::{self, Limits},
     patch,
 };
+use knarr_fuzz::Random;
 
 use crate::{
     grow, kinds,
-    mutate::{Random, count, mutate_tree, print},
+    mutate::{count, mutate_tree, print},
 };
 
 /// How much longer a JSON patch may make a document than document and patch together are.

@@ -5,8 +5,7 @@ use knarr_api::{
     selector::{Fields, Labels},
     time,
 };
-
-use crate::mutate::Random;
+use knarr_fuzz::Random;
 
 fn one_of(seeds: &[&str], random: &mut Random) -> Vec<u8> {
     random.pick(seeds).as_bytes().to_vec()

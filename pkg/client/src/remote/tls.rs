@@ -2,24 +2,20 @@
 
 use std::sync::Arc;
 
+use knarr_pki::{PkiError, pem};
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
 /// Certificates or keys that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// Not PEM, or empty.
-    #[error("read {what}: {why}")]
-    Pem {
-        /// Which.
-        what: &'static str,
-        /// Why.
-        why: String,
-    },
+    /// A text holds nothing of what it should hold.
+    #[error(transparent)]
+    Pem(#[from] PkiError),
     /// rustls refused.
     #[error("prepare TLS")]
     Tls(#[from] rustls::Error),
@@ -31,7 +27,7 @@ pub enum TlsError {
 /// See [`TlsError`].
 pub fn config(ca: &str, identity: Option<(&str, &str)>) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(ca, "the CA")? {
+    for certificate in pem::certificates(ca.as_bytes(), "the CA")? {
         roots.add(certificate)?;
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -40,9 +36,8 @@ pub fn config(ca: &str, identity: Option<(&str, &str)>) -> Result<Arc<ClientConf
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {
-            let key = PrivateKeyDer::from_pem_slice(key.as_bytes());
-            let key = key.map_err(|e| TlsError::Pem { what: "the client key", why: e.to_string() })?;
-            builder.with_client_auth_cert(certificates(chain, "the client certificate")?, key)?
+            let chain = pem::certificates(chain.as_bytes(), "the client certificate")?;
+            builder.with_client_auth_cert(chain, pem::key(key.as_bytes(), "the client key")?)?
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -63,15 +58,6 @@ pub fn unverified() -> Result<Arc<ClientConfig>, TlsError> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
-}
-
-fn certificates(pem: &str, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-    match all {
-        Ok(some) if !some.is_empty() => Ok(some),
-        Ok(_) => Err(TlsError::Pem { what, why: "there is no certificate in it".to_owned() }),
-        Err(e) => Err(TlsError::Pem { what, why: e.to_string() }),
-    }
 }
 
 #[derive(Debug)]

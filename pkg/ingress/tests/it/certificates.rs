@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use knarr_client::{ApiExt as _, resources};
 use knarr_pki::Leaf;
-use rustls_pki_types::CertificateDer;
+use rustls::pki_types::CertificateDer;
 
 use crate::support::{World, secret};
 

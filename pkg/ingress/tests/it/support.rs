@@ -13,8 +13,8 @@ use knarr_client::{Api, ApiExt as _, Resource, fake::FakeApi, resources};
 use knarr_daemon::{Crowd, Error, Stop, Tasks};
 use knarr_ingress::{Config, Ingress, Limits, Listen};
 use knarr_pki::{Ca, Leaf};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 

@@ -1,35 +1,7 @@
 //! Inputs that are almost right: what clients really send, and changes to it.
 
+use knarr_fuzz::Random;
 use knarr_stream::spdy::{Encoder, Frame, Headers, headers::Packer};
-
-/// SplitMix64: small, seeded, good enough to choose mutations.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().to_be_bytes()[0]
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-
-    fn bytes(&mut self, most: usize) -> Vec<u8> {
-        (0..self.below(most)).map(|_| self.byte()).collect()
-    }
-}
 
 const NAMES: &[&str] = &["streamType", "port", "requestID", "", "x", "content-length", ":path"];
 #[rustfmt::skip]

@@ -77,13 +77,14 @@ fn deployment(cx: &Cx) -> Result<()> {
             "Progressing    True    NewReplicaSetAvailable",
             "OldReplicaSets:  <none>",
             "(2/2 replicas created)",
+            "deployment-controller",
             "ScalingReplicaSet",
             "Scaled up replica set web-",
         ],
     )?;
     has(
         &k.ok("describe rs -l app=web")?,
-        &["Controlled By:  Deployment/web", "2 Running / 0 Waiting", "SuccessfulCreate"],
+        &["Controlled By:  Deployment/web", "2 Running / 0 Waiting", "replicaset-controller", "SuccessfulCreate"],
     )
 }
 
