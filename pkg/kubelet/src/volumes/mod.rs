@@ -14,24 +14,22 @@ mod mounter;
 mod mounts;
 mod owner;
 mod payload;
+mod setup;
 mod subpath;
 mod teardown;
 mod tokens;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Pod, Volume};
 use knarr_client::Api;
 
 use crate::{
     config::Config,
-    making::Making,
-    pod,
     translate::{Machine, Sources},
 };
 
@@ -81,6 +79,8 @@ pub(crate) struct Facts<'a> {
     pub host_ips: &'a [String],
     /// The node's size.
     pub machine: &'a Machine,
+    /// The time: tokens end.
+    pub now: Timestamp,
 }
 
 impl Volumes {
@@ -96,77 +96,6 @@ impl Volumes {
     /// The file system in memory cannot be mounted.
     pub(crate) fn prepare(&self) -> std::io::Result<()> {
         self.memory.ensure()
-    }
-
-    /// Makes and renews all volumes of a pod.
-    ///
-    /// # Errors
-    /// The first volume that cannot be set up; try again when something it needs has changed, or later.
-    pub(crate) async fn setup(
-        &self,
-        pod: &Pod,
-        facts: Facts<'_>,
-        now: Timestamp,
-        making: &Making,
-    ) -> Result<Mounted, VolumeError> {
-        let mut out = Mounted::default();
-        for volume in pod::spec(pod).volumes.iter().flatten() {
-            let path = self.one(pod, volume, facts, now, making, &mut out.refresh).await;
-            let path = path.map_err(|why| VolumeError { volume: volume.name.clone(), why })?;
-            out.paths.insert(volume.name.clone(), path);
-        }
-        Ok(out)
-    }
-
-    async fn one(
-        &self,
-        pod: &Pod,
-        volume: &Volume,
-        facts: Facts<'_>,
-        now: Timestamp,
-        making: &Making,
-        refresh: &mut Option<Timestamp>,
-    ) -> Result<PathBuf, String> {
-        let name = |plugin: &str| Path::new(&format!("kubernetes.io~{plugin}")).join(&volume.name);
-        let on_disk = |plugin| self.config.pod_dir(pod::uid(pod)).join("volumes").join(name(plugin));
-        let group = pod::spec(pod).security_context.as_ref().and_then(|s| s.fs_group);
-        if let Some(source) = &volume.host_path {
-            let (path, kind) = (source.path.clone(), source.type_.clone().unwrap_or_default());
-            // The host's, not the pod's: nobody has to wait for it to take the pod away. It may hang with its file system.
-            return knarr_daemon::blocking(move || host::check(Path::new(&path), &kind).map(|()| path.into())).await;
-        }
-        if let Some(source) = &volume.empty_dir {
-            let (dir, mounter) = (on_disk("empty-dir"), self.mounter.clone());
-            let memory = source.medium.as_deref() == Some("Memory");
-            if !memory && source.medium.as_deref().is_some_and(|m| !m.is_empty()) {
-                return Err(format!("unsupported medium {:?}", source.medium.as_deref().unwrap_or_default()));
-            }
-            let size = memory.then(|| empty::memory_size(pod, source, facts.machine));
-            return making.blocking(move || empty::setup(&dir, size, group, &*mounter).map(|()| dir)).await;
-        }
-        if let Some(claim) = claims::claim_name(pod, volume) {
-            let path = claims::resolve(&*self.api, pod::namespace(pod), &claim).await?;
-            return knarr_daemon::blocking(move || host::check(&path, "Directory").map(|()| path)).await;
-        }
-        let Some(plugin) = payload::plugin(volume) else {
-            return Err("the volume's type is not supported on this node".to_owned());
-        };
-        let mut tokens = BTreeMap::new();
-        for request in payload::token_requests(volume) {
-            let (token, renew) = self.tokens.get(pod, &request, now).await?;
-            *refresh = Some(refresh.map_or(renew, |t: Timestamp| t.min(renew)));
-            tokens.insert(request, token);
-        }
-        let files = payload::payload(pod, volume, facts, &tokens).map_err(|e| e.0)?;
-        let memory = (plugin != "configmap").then(|| self.memory.clone());
-        let dir = memory.as_ref().map_or_else(|| on_disk(plugin), |m| m.pod_dir(pod::uid(pod)).join(name(plugin)));
-        let write = move || {
-            memory.map_or(Ok(()), |memory| memory.ensure())?;
-            std::fs::create_dir_all(&dir)?;
-            atomic::write(&dir, &files, group)?;
-            Ok(dir)
-        };
-        making.blocking(write).await.map_err(|e: std::io::Error| e.to_string())
     }
 
     /// The pods that have a directory here.

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::{atomic::File, *};
 use crate::{
-    pod::testutil::pod,
+    making::Making,
+    pod::{self, testutil::pod},
     testutil::{FakeMounter, TempDir},
     translate::Data,
 };
@@ -111,9 +112,9 @@ async fn a_projected_volume_with_everything() {
     let data = Data { entries: [("k".to_owned(), b"v".to_vec())].into(), kind: String::new() };
     let sources = Sources { config_maps: [("cm".to_owned(), Some(Arc::new(data)))].into(), ..Sources::default() };
     let machine = Machine::default();
-    let facts = Facts { sources: &sources, ips: &[], host_ips: &[], machine: &machine };
-    let now = Timestamp::now();
-    let mounted = w.volumes.setup(&p, facts, now, &Making::default()).await.unwrap();
+    let facts = Facts { sources: &sources, ips: &[], host_ips: &[], machine: &machine, now: Timestamp::now() };
+    let later = |seconds| Facts { now: facts.now + SignedDuration::from_secs(seconds), ..facts };
+    let mounted = w.volumes.setup(&p, facts, &Making::default()).await.unwrap();
     let v = &mounted.paths["v"];
     assert_eq!(fs::read_to_string(v.join("dir/k")).unwrap(), "v");
     assert_eq!(fs::read_to_string(v.join("labels")).unwrap(), "a=\"b\\\"c\"");
@@ -126,10 +127,10 @@ async fn a_projected_volume_with_everything() {
     assert_eq!(fs::metadata(&mounted.paths["e"]).unwrap().permissions().mode() & 0o777, 0o777);
     // The token is kept until most of its life is over, then renewed.
     let renew = mounted.refresh.unwrap();
-    assert!((795..=800).contains(&renew.duration_since(now).as_secs()));
-    w.volumes.setup(&p, facts, now + SignedDuration::from_secs(700), &Making::default()).await.unwrap();
+    assert!((795..=800).contains(&renew.duration_since(facts.now).as_secs()));
+    w.volumes.setup(&p, later(700), &Making::default()).await.unwrap();
     assert_eq!(fs::read_to_string(v.join("token")).unwrap(), "token-default-1");
-    w.volumes.setup(&p, facts, now + SignedDuration::from_secs(900), &Making::default()).await.unwrap();
+    w.volumes.setup(&p, later(900), &Making::default()).await.unwrap();
     assert_eq!(fs::read_to_string(v.join("token")).unwrap(), "token-default-2");
     w.volumes.teardown("u-1").await.unwrap();
     assert!(!w.config.pod_dir("u-1").exists() && !v.exists());
@@ -167,7 +168,7 @@ async fn missing_things_are_named() {
     let w = world();
     let machine = Machine::default();
     let sources = Sources::default();
-    let facts = Facts { sources: &sources, ips: &[], host_ips: &[], machine: &machine };
+    let facts = Facts { sources: &sources, ips: &[], host_ips: &[], machine: &machine, now: Timestamp::now() };
     let of = |v: serde_json::Value| pod(json!({"spec": {"volumes": [v]}}));
     let table = [
         (json!({"name": "v", "configMap": {"name": "x"}}), "configmap \"x\" not found"),
@@ -175,7 +176,7 @@ async fn missing_things_are_named() {
         (json!({"name": "v", "nfs": {"server": "s", "path": "/"}}), "the volume's type is not supported on this node"),
     ];
     for (volume, why) in table {
-        let e = w.volumes.setup(&of(volume), facts, Timestamp::now(), &Making::default()).await.unwrap_err();
+        let e = w.volumes.setup(&of(volume), facts, &Making::default()).await.unwrap_err();
         assert_eq!(e.to_string(), format!("MountVolume.SetUp failed for volume \"v\" : {why}"));
     }
 }

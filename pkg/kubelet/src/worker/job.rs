@@ -139,8 +139,9 @@ impl Job {
             }
         };
         let host_ips = self.shared.host_ips();
-        let facts = Facts { sources: &sources, ips, host_ips: &host_ips, machine: &self.shared.machine };
-        match self.shared.volumes.setup(&self.pod, facts, Timestamp::now(), &self.making).await {
+        let (machine, now) = (&self.shared.machine, Timestamp::now());
+        let facts = Facts { sources: &sources, ips, host_ips: &host_ips, machine, now };
+        match self.shared.volumes.setup(&self.pod, facts, &self.making).await {
             Ok(mounted) => {
                 *self.refresh.lock() = mounted.refresh;
                 self.handle.memory.lock().pod_error = None;
