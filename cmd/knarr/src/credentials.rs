@@ -4,7 +4,7 @@ use std::{net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc}
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use knarr_pki::{Ca, Identity, JoinToken, Leaf, Vault, ca_hash, kubeconfig, random_secret};
+use knarr_pki::{Ca, Identity, JoinToken, Leaf, Vault, VaultError, ca_hash, kubeconfig, random_secret, renewal};
 
 use crate::config::Config;
 
@@ -15,49 +15,65 @@ pub(crate) struct Credentials {
     pub(crate) server_ca: Arc<Ca>,
     /// Signs what clients show.
     pub(crate) client_ca: Arc<Ca>,
-    /// The API's certificate.
-    pub(crate) serving: Identity,
     /// Key of ServiceAccount tokens, PEM.
     pub(crate) service_key: String,
+    /// The secret of the join token.
+    pub(crate) join_secret: String,
+    /// What is shown, as it was at the start.
+    pub(crate) leaves: Leaves,
+}
+
+/// What the server shows: good for a year, renewed while it runs.
+#[derive(Clone)]
+pub(crate) struct Leaves {
+    /// The API's certificate.
+    pub(crate) serving: Identity,
     /// What the API server shows to kubelets.
     pub(crate) kubelet_client: Identity,
     /// What this node's kubelet shows.
     pub(crate) kubelet_serving: Identity,
-    /// The secret of the join token.
-    pub(crate) join_secret: String,
+    /// From when on one of them, or the administrator's, is to be renewed.
+    pub(crate) due: Timestamp,
 }
 
 /// Reads or makes all of it, and writes kubeconfig and token files.
 pub(crate) fn prepare(config: &Config, now: Timestamp) -> anyhow::Result<Credentials> {
     let server = config.paths.data.join("server");
-    let vault = Vault::open(server.join("tls"))?;
+    let vault = vault(config)?;
     let born = now.as_second();
-    let server_ca = vault.ca("server-ca", &format!("knarr-server-ca@{born}"), now)?;
-    let client_ca = vault.ca("client-ca", &format!("knarr-client-ca@{born}"), now)?;
-    let serving =
-        vault.leaf("serving-kube-apiserver", &server_ca, &Leaf::server("kube-apiserver", names(config)), now)?;
+    let server_ca = Arc::new(vault.ca("server-ca", &format!("knarr-server-ca@{born}"), now)?);
+    let client_ca = Arc::new(vault.ca("client-ca", &format!("knarr-client-ca@{born}"), now)?);
     let service_key = vault.secret("service.key", || {
         let (_, identity) = Ca::create("service-account", now)?;
         Ok(identity.key)
     })?;
-    let admin = vault.leaf("client-admin", &client_ca, &Leaf::client("system:admin", &["system:masters"]), now)?;
-    write_kubeconfig(config, &server_ca, &admin)?;
+    let leaves = leaves(config, &server_ca, &client_ca, now)?;
+    let join_secret = write_tokens(config, &vault, &server, server_ca.cert())?;
+    Ok(Credentials { server_ca, client_ca, service_key, join_secret, leaves })
+}
+
+/// Reads or makes what is shown, and writes the kubeconfig.
+pub(crate) fn leaves(config: &Config, server_ca: &Ca, client_ca: &Ca, now: Timestamp) -> anyhow::Result<Leaves> {
+    let vault = vault(config)?;
+    let serving = Leaf::server("kube-apiserver", names(config));
+    let serving = vault.leaf("serving-kube-apiserver", server_ca, &serving, now)?;
+    let admin = vault.leaf("client-admin", client_ca, &Leaf::client("system:admin", &["system:masters"]), now)?;
+    write_kubeconfig(config, server_ca, &admin)?;
     let kubelet_client = Leaf::client("kube-apiserver-kubelet-client", &["system:masters"]);
-    let kubelet_client = vault.leaf("client-kube-apiserver", &client_ca, &kubelet_client, now)?;
+    let kubelet_client = vault.leaf("client-kube-apiserver", client_ca, &kubelet_client, now)?;
     let own = [config.node.name.clone(), config.node.ip.to_string()];
     let own = own.into_iter().chain(config.node.external_ip.map(|ip| ip.to_string()));
     let own = Leaf::server(&format!("system:node:{}", config.node.name), own);
-    let kubelet_serving = vault.leaf("serving-kubelet", &server_ca, &own, now)?;
-    let join_secret = write_tokens(config, &vault, &server, server_ca.cert())?;
-    Ok(Credentials {
-        server_ca: Arc::new(server_ca),
-        client_ca: Arc::new(client_ca),
-        serving,
-        service_key,
-        kubelet_client,
-        kubelet_serving,
-        join_secret,
-    })
+    let kubelet_serving = vault.leaf("serving-kubelet", server_ca, &own, now)?;
+    let mut due = renewal(&admin.cert)?;
+    for shown in [&serving, &kubelet_client, &kubelet_serving] {
+        due = due.min(renewal(&shown.cert)?);
+    }
+    Ok(Leaves { serving, kubelet_client, kubelet_serving, due })
+}
+
+fn vault(config: &Config) -> Result<Vault, VaultError> {
+    Vault::open(config.paths.data.join("server/tls"))
 }
 
 /// Every name and address the API may be called by.

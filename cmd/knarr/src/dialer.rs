@@ -16,7 +16,10 @@ use async_trait::async_trait;
 use knarr_client::{Api, ApiExt as _, BoxIo, NodeDialer, Request, Verb, resources};
 use rustls::{ClientConfig, pki_types::ServerName};
 use serde::Deserialize;
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, watch},
+};
 use tokio_rustls::TlsConnector;
 
 /// Streams that wait to be accepted by the agent.
@@ -31,12 +34,12 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub(crate) struct Dialer {
     agent: OnceLock<(String, mpsc::Sender<BoxIo>)>,
     api: OnceLock<Arc<dyn Api>>,
-    tls: Arc<ClientConfig>,
+    tls: watch::Receiver<Arc<ClientConfig>>,
 }
 
 impl Dialer {
     /// A dialer that knows nobody yet. `tls` is what the API server shows to agents, and whom it believes.
-    pub(crate) fn new(tls: Arc<ClientConfig>) -> Arc<Self> {
+    pub(crate) fn new(tls: watch::Receiver<Arc<ClientConfig>>) -> Arc<Self> {
         Arc::new(Self { agent: OnceLock::new(), api: OnceLock::new(), tls })
     }
 
@@ -66,7 +69,8 @@ impl Dialer {
         let connect = async {
             let stream = TcpStream::connect(at).await?;
             stream.set_nodelay(true)?;
-            TlsConnector::from(self.tls.clone()).connect(shown, stream).await
+            let tls = self.tls.borrow().clone();
+            TlsConnector::from(tls).connect(shown, stream).await
         };
         let refused = |e: io::Error| io::Error::new(e.kind(), format!("dial tcp {at}: {e}"));
         match tokio::time::timeout(CONNECT, connect).await {

@@ -23,6 +23,7 @@ mod notify;
 mod pid;
 mod preflight;
 mod registries;
+mod renewal;
 mod roles;
 mod server;
 mod token;

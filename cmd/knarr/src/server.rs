@@ -8,13 +8,13 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use knarr_apiserver::{
-    Caller, Face, FaceParts, Health, LocalApi, Server, TlsMaterial, User,
+    Caller, Face, FaceParts, Health, LocalApi, Server, User,
     admission::Admission,
     authn::{Authenticator, ServiceAccounts, SigningKey, TokenTable},
     authz::{self, Authority},
     registry::{Clock, Parts, Registry, ServiceNetwork, bootstrap},
 };
-use knarr_client::{Api, Resource, events::Recorder, remote::tls};
+use knarr_client::{Api, Resource, events::Recorder};
 use knarr_controllers::{
     Config as ControllersConfig, Context as Controllers,
     certificates::{self, Authorities},
@@ -33,6 +33,7 @@ use crate::{
     join::{self, Cluster, JoinRoutes},
     listeners::Listeners,
     notify::notify,
+    renewal::Shown,
     roles,
 };
 
@@ -44,10 +45,11 @@ pub(crate) async fn run(config: Config, listeners: &Listeners) -> Result<(), Fat
     let begun = std::time::Instant::now();
     let credentials = credentials::prepare(&config, Timestamp::now())?;
     let listener = listen(&config, listeners)?;
-    let plane = ControlPlane::build(&config, &credentials).await?;
+    let shown = Shown::new(&credentials)?;
+    let plane = ControlPlane::build(&config, &credentials, &shown).await?;
     let stop = Stop::new();
     let tasks = Tasks::new(&stop);
-    plane.start(&config, &credentials, listener, &tasks).await?;
+    plane.start(&config, &credentials, &shown, listener, &tasks).await?;
     tracing::info!(ms = begun.elapsed().as_millis(), listen = %config.api.listen, "the API answers");
     if !config.disabled.contains(&Component::Controllers) {
         let (plane, config, credentials) = (plane.clone(), config.clone(), credentials.clone());
@@ -69,14 +71,15 @@ pub(crate) async fn run(config: Config, listeners: &Listeners) -> Result<(), Fat
         edge::keep_dns_service(&plane, &config, &tasks);
     }
     if !config.disabled.contains(&Component::Agent) {
-        let shown = join::serving_config(&credentials.kubelet_serving, credentials.client_ca.cert())?;
-        let (_renew, tls) = tokio::sync::watch::channel(Some(shown));
-        let door = Door { tls, streams: Some(plane.dialer.accept_for(&config.node.name)) };
+        let streams = plane.dialer.accept_for(&config.node.name);
+        let door = Door { tls: shown.kubelet.subscribe(), streams: Some(streams) };
         agent::start(&plane.apis(&config.node.name), &config, door, listeners, &tasks).await?;
     }
+    let path = config.paths.kubeconfig.clone();
+    tasks.spawn("certificates", |stop| shown.keep(config, credentials, stop));
     listeners.close_others();
     notify("READY=1");
-    tracing::info!(ms = begun.elapsed().as_millis(), kubeconfig = %config.paths.kubeconfig.display(), "knarr is up");
+    tracing::info!(ms = begun.elapsed().as_millis(), kubeconfig = %path.display(), "knarr is up");
     until_told().await.context("wait for signals")?;
     notify("STOPPING=1");
     tracing::info!("stopping; containers keep running");
@@ -134,7 +137,7 @@ pub(crate) struct ControlPlane {
 }
 
 impl ControlPlane {
-    async fn build(config: &Config, credentials: &Credentials) -> Result<Self, Fatal> {
+    async fn build(config: &Config, credentials: &Credentials, shown: &Shown) -> Result<Self, Fatal> {
         let db = config.paths.data.join("server/db");
         let store = knarr_daemon::blocking(move || knarr_store::Store::open(&db, knarr_store::Config::default()))
             .await
@@ -161,9 +164,7 @@ impl ControlPlane {
             },
             clock: clock.clone(),
         });
-        let shown = &credentials.kubelet_client;
-        let tls = tls::config(credentials.server_ca.cert(), Some((&shown.cert, &shown.key)));
-        let dialer = Dialer::new(tls.context("use the API server's client certificate")?);
+        let dialer = Dialer::new(shown.caller.subscribe());
         let plane = Self { store, registry, authority, authenticator, dialer, health: Health::new(), clock, tokens };
         let root = plane.api("system:apiserver", &["system:masters"]);
         accounts.bind(root.clone());
@@ -196,6 +197,7 @@ impl ControlPlane {
         &self,
         config: &Config,
         credentials: &Credentials,
+        shown: &Shown,
         listener: TcpListener,
         tasks: &Tasks,
     ) -> anyhow::Result<()> {
@@ -216,12 +218,6 @@ impl ControlPlane {
             ca: credentials.server_ca.cert().to_owned(),
             agent_token: config.agent_token.clone(),
         };
-        let material = TlsMaterial {
-            chain: credentials.serving.cert.clone(),
-            key: credentials.serving.key.clone(),
-            client_ca: credentials.client_ca.cert().to_owned(),
-        };
-        let (_renew, tls) = tokio::sync::watch::channel(material.server_config().context("use the API's certificate")?);
         let face = Face::new(FaceParts {
             registry: self.registry.clone(),
             authorizer: self.authority.clone(),
@@ -234,7 +230,8 @@ impl ControlPlane {
             clock: self.clock.clone(),
             stop: tasks.stop_token().child_token(),
         });
-        tasks.spawn("api", |stop| Server::new(listener, tls, face).run(stop));
+        let server = Server::new(listener, shown.api.subscribe(), face);
+        tasks.spawn("api", |stop| server.run(stop));
         Ok(())
     }
 

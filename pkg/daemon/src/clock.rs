@@ -4,7 +4,7 @@
 //! by the monotonic clock, so whoever waits for a time of day has to reckon anew then: [`Steps`] tells them. It is the
 //! kernel's own notice (`timerfd_create(2)`, `TFD_TIMER_CANCEL_ON_SET`), so nothing wakes up while nothing happens.
 
-use std::{io, os::fd::OwnedFd};
+use std::{io, os::fd::OwnedFd, time::Duration};
 
 use rustix::{
     io::Errno,
@@ -49,6 +49,19 @@ impl Steps {
     }
 }
 
+/// Waits until the wall clock shows the time that `left` counts down to, however it gets there; false when stopped before.
+/// `left` says how long that is by the clock as it is now.
+pub async fn wait(stop: &Stop, left: impl Fn() -> Duration) -> bool {
+    let mut steps = Steps::new();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(left()) => return true,
+            () = steps.next() => {}
+            () = stop.cancelled() => return false,
+        }
+    }
+}
+
 /// Does something at each step, until stopped.
 pub async fn each_step(stop: &Stop, mut act: impl FnMut()) {
     let mut steps = Steps::new();
@@ -82,8 +95,6 @@ fn arm(timer: &OwnedFd) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::time::timeout;
 
     use super::*;
@@ -106,5 +117,27 @@ mod tests {
         assert!(!told(20).await);
         set();
         assert!(told(1000).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_is_waited_for_until_it_comes_or_the_stop() {
+        let stop = Stop::new();
+        assert!(wait(&stop, || Duration::from_secs(5)).await);
+        stop.cancel();
+        assert!(!wait(&stop, || Duration::from_secs(5)).await);
+    }
+
+    #[tokio::test]
+    #[ignore = "sets the clock, which needs root"]
+    async fn a_step_makes_the_wait_reckon_anew() {
+        let (far, stop) = (std::cell::Cell::new(true), Stop::new());
+        let waiting = wait(&stop, || if far.get() { Duration::from_secs(60) } else { Duration::ZERO });
+        let step = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            far.set(false);
+            set();
+        };
+        let both = async { tokio::join!(waiting, step).0 };
+        assert!(timeout(Duration::from_secs(5), both).await.unwrap());
     }
 }

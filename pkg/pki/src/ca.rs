@@ -137,15 +137,19 @@ impl Ca {
     }
 }
 
+/// No clock is right that shows less: this was written then. A board without a battery may start years behind; what it
+/// signs before its clock is put right must not have ended when it is.
+const WRITTEN: Timestamp = Timestamp::constant(1_767_225_600, 0); // 2026-01-01
+
 fn params(now: Timestamp, days: i32) -> CertificateParams {
-    let day = |offset: i32| {
-        let date = now.to_zoned(TimeZone::UTC).date().saturating_add(offset.days());
+    let day = |from: Timestamp, offset: i32| {
+        let date = from.to_zoned(TimeZone::UTC).date().saturating_add(offset.days());
         rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
     };
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.not_before = day(-2);
-    params.not_after = day(days);
+    params.not_before = day(now, -2);
+    params.not_after = day(now.max(WRITTEN), days);
     params
 }
 
@@ -239,6 +243,16 @@ mod tests {
         let (end, names) = expiry(&id.cert).unwrap();
         assert_eq!(end.to_string(), "2027-03-01T00:00:00Z");
         assert_eq!(names, ["localhost", "127.0.0.1", "fd00::1"]);
+    }
+
+    #[test]
+    fn what_is_made_before_the_clock_is_right_is_good_when_it_is() {
+        let boot: Timestamp = "1970-01-01T00:00:30Z".parse().unwrap();
+        let (ca, _) = Ca::create("test-ca", boot).unwrap();
+        let id = ca.issue(&Leaf::server("api", ["localhost"]), boot).unwrap();
+        let (begin, end) = validity(ca.cert()).unwrap();
+        assert!(begin < boot && end.to_string() == "2035-12-30T00:00:00Z", "{begin} {end}");
+        assert_eq!(validity(&id.cert).unwrap().1.to_string(), "2027-01-01T00:00:00Z");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use kubeconfig::{kubeconfig, kubeconfig_of_files};
 pub use request::{CertificateRequest, NewRequest};
 pub use sign::Terms;
 pub use token::{JoinToken, ca_hash, random_secret};
-pub use vault::{Vault, VaultError};
+pub use vault::{Vault, VaultError, renewal};
 
 /// What can go wrong with keys and certificates.
 #[derive(Debug, thiserror::Error)]

@@ -16,6 +16,14 @@ use crate::{Ca, Identity, Leaf, PkiError, ca::expiry};
 /// Leaves are renewed when less than this is left.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(120 * 24);
 
+/// From when on a leaf that is good for a year is to be renewed.
+///
+/// # Errors
+/// There is no certificate in the text.
+pub fn renewal(pem: &str) -> Result<Timestamp, PkiError> {
+    expiry(pem).map(|(end, _)| end - RENEW_BEFORE)
+}
+
 /// A directory of keys and certificates.
 #[derive(Debug, Clone)]
 pub struct Vault {
@@ -84,8 +92,8 @@ impl Vault {
     /// See [`VaultError`].
     pub fn leaf(&self, name: &str, ca: &Ca, leaf: &Leaf, now: Timestamp) -> Result<Identity, VaultError> {
         if let Some(identity) = self.load(name)?
-            && let Ok((end, names)) = expiry(&identity.cert)
-            && end.duration_since(now) > RENEW_BEFORE
+            && let Ok((_, names)) = expiry(&identity.cert)
+            && renewal(&identity.cert).is_ok_and(|from| now < from)
             && leaf.names.iter().all(|n| names.contains(n))
             && ca.signed(&identity.cert)
         {
@@ -175,6 +183,12 @@ mod tests {
         let (other, _) = Ca::create("knarr-server-ca", day0).unwrap();
         assert_eq!(vault.ca("server-ca", "other", later).unwrap().cert(), ca.cert());
         let a = vault.leaf("api", &ca, &Leaf::server("api", ["a"]), day0).unwrap();
+        let (year, second) = (SignedDuration::from_hours(365 * 24), SignedDuration::from_secs(1));
+        assert_eq!(renewal(&a.cert).unwrap(), day0 + year - RENEW_BEFORE);
+        assert_eq!(
+            vault.leaf("api", &ca, &Leaf::server("api", ["a"]), day0 + year - RENEW_BEFORE - second).unwrap(),
+            a
+        );
         assert_eq!(vault.leaf("api", &ca, &Leaf::server("api", ["a"]), day0).unwrap(), a);
         assert!(!other.signed(&a.cert) && ca.signed(&a.cert));
         let b = vault.leaf("api", &ca, &Leaf::server("api", ["a", "b"]), day0).unwrap();

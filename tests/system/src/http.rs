@@ -109,6 +109,14 @@ impl Client {
         Ok(Connection { stream, host: self.name.clone(), token: self.token.clone(), alive: true })
     }
 
+    /// What the server shows now, DER.
+    pub fn shown(&self) -> Result<Vec<u8>> {
+        let connection = self.connect()?;
+        let chain = connection.stream.get_ref().session.peer_certificates();
+        let first = chain.and_then(|c| c.first()).context("the server shows no certificate")?;
+        Ok(first.as_ref().to_vec())
+    }
+
     /// One request on a connection of its own.
     pub fn request(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Result<Response> {
         self.connect()?.request(method, path, kind, body)

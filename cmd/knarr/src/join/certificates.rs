@@ -10,7 +10,7 @@ use knarr_api::{Object, Reason, Status, Value, value};
 use knarr_client::{
     Api, ApiExt as _, Event, Request, Verb, remote::tls, resources::CERTIFICATE_SIGNING_REQUESTS as REQUESTS,
 };
-use knarr_daemon::{Backoff, Stop, clock::Steps};
+use knarr_daemon::{Backoff, Stop, clock};
 use knarr_pki::{Identity, Leaf, NewRequest, Vault, expiry};
 use rustls::{ClientConfig, ServerConfig};
 use serde::Deserialize;
@@ -168,15 +168,7 @@ impl Keeper {
 
     async fn wait_until_due(&self, have: Option<&Identity>, stop: &Stop) {
         let Some(identity) = have else { return };
-        let mut steps = Steps::new();
-        loop {
-            let wait = due(&identity.cert, Timestamp::now());
-            tokio::select! {
-                () = tokio::time::sleep(wait) => return,
-                () = steps.next() => {}
-                () = stop.cancelled() => return,
-            }
-        }
+        clock::wait(stop, || due(&identity.cert, Timestamp::now())).await;
     }
 
     /// A new certificate, kept. Tries until it gets one; `None` when stopped.

@@ -1,18 +1,30 @@
-//! Certificates of nodes: renewed in the running process before they end, and asked for anew after they have.
+//! Certificates are renewed in the running process before they end; those of nodes are asked for anew after they have.
+
+use std::{fs, net::SocketAddr};
 
 use anyhow::{Context as _, Result, ensure};
+use jiff::{SignedDuration, Timestamp};
+use knarr_pki::{Ca, CertificateRequest, NewRequest, Terms};
 use nix::sys::signal::Signal;
 
 use super::{await_pod, nodes::on, pod};
 use crate::{
     cluster::{self, Cluster},
-    node::condition,
+    http::Client,
+    node::{Node, condition},
     poll::{secs, until},
-    suite::{Case, Env, Place::Host, case},
+    suite::{
+        Case, Env,
+        Place::{Host, Own},
+        case,
+    },
     text::{has, is},
 };
 
-pub const CASES: &[Case] = &[case("joining/certificates are renewed", Host(renewed))];
+pub const CASES: &[Case] = &[
+    case("joining/certificates are renewed", Host(renewed)),
+    case("faults/certificates that end under a running server", Own(ending)),
+];
 
 const CLIENT: &str = "var/lib/knarr/agent/client-kubelet";
 const SERVING: &str = "var/lib/knarr/agent/serving-kubelet";
@@ -86,6 +98,61 @@ fn late(cluster: &Cluster) -> Result<()> {
     has(&agent.tails(begun), &["this machine is a node of the cluster now"])?;
     is(&k.path("get pod before", line)?, &kept)?;
     is(&k.ok("exec before -- echo here")?, "here")
+}
+
+/// A server is started with certificates that are to be renewed in a moment: it shows and writes others then, and goes on.
+fn ending(_: &Env, node: &Node) -> Result<()> {
+    node.end(Signal::SIGTERM)?;
+    for kind in ["serving-kube-apiserver", "serving-kubelet"] {
+        age(node, kind, "server-ca", "server auth")?;
+    }
+    for kind in ["client-kube-apiserver", "client-admin"] {
+        age(node, kind, "client-ca", "client auth")?;
+    }
+    node.spawn()?;
+    node.wait_ready(secs(30))?;
+    let config = node.read("etc/knarr/knarr.yaml")?;
+    let (pid, api) = (node.pid(), node.api()?);
+    let port = |port| Client::new(SocketAddr::new(node.ip, port), &node.ip.to_string(), &node.ca()?, None);
+    let (apiserver, kubelet) = (port(6443)?, port(10250)?);
+    let shown = || -> Result<_> { Ok((apiserver.shown()?, kubelet.shown()?)) };
+    let old = shown()?;
+    let placed = node.read("var/lib/knarr/server/tls/serving-kube-apiserver.crt")?;
+    let placed = knarr_pki::pem::certificates(placed.as_bytes(), "what was placed")?;
+    ensure!(placed[0].as_ref() == old.0, "another one is shown at once");
+    let mut open = api.connect()?;
+    until(secs(60), "other certificates", || {
+        let new = shown()?;
+        ensure!(new.0 != old.0 && new.1 != old.1);
+        ensure!(node.read("etc/knarr/knarr.yaml")? != config, "the kubeconfig is the old one");
+        Ok(())
+    })?;
+    ensure!(node.pid() == pid, "the server was started anew");
+    let answer = open.request("GET", "/readyz", "", b"").context("a connection that was open before")?;
+    ensure!(answer.status == 200, "{}", answer.text());
+    ensure!(node.api()?.get("/api/v1/nodes")?.status == 200, "the new kubeconfig");
+    ensure!(api.get("/api/v1/nodes")?.status == 200, "the old kubeconfig, which has not ended");
+    Ok(())
+}
+
+/// Puts a certificate in the place of another that is the same but has come into its last 120 days, less a few seconds.
+fn age(node: &Node, kind: &str, ca: &str, usage: &str) -> Result<()> {
+    let path = |name: &str, end: &str| node.file(&format!("var/lib/knarr/server/tls/{name}.{end}"));
+    let identity = |name: &str| -> Result<knarr_pki::Identity> {
+        let read = |end| fs::read_to_string(path(name, end)).with_context(|| format!("read {name}.{end}"));
+        Ok(knarr_pki::Identity { cert: read("crt")?, key: read("key")? })
+    };
+    let old = identity(kind)?.cert;
+    let (name, groups) = knarr_pki::subject_of(&old).context("whose it is")?;
+    let (_, names) = knarr_pki::expiry(&old)?;
+    let leaf = knarr_pki::Leaf { groups, ..knarr_pki::Leaf::server(&name, names) };
+    let made = NewRequest::make(&leaf)?;
+    let now = Timestamp::now();
+    let end = now + SignedDuration::from_hours(120 * 24) + SignedDuration::from_secs(15);
+    let terms = Terms { usages: vec![usage.to_owned()], begin: now - SignedDuration::from_hours(1), end };
+    let cert = Ca::load(&identity(ca)?)?.sign(&CertificateRequest::parse(made.pem.as_bytes())?, &terms)?;
+    fs::write(path(kind, "key"), made.key).context("place the key")?;
+    fs::write(path(kind, "crt"), cert).context("place the certificate")
 }
 
 /// A certificate with its key.
