@@ -2,6 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
+use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
@@ -34,7 +35,7 @@ impl Crowd {
         F: Future<Output = ()> + Send + 'static,
     {
         let Ok(place) = self.places.clone().try_acquire_owned() else { return false };
-        self.start(place, run);
+        self.start(place, run(self.stop.clone()).boxed());
         true
     }
 
@@ -44,14 +45,11 @@ impl Crowd {
         F: Future<Output = ()> + Send + 'static,
     {
         let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
-        self.start(place, run);
+        self.start(place, run(self.stop.clone()).boxed());
     }
 
-    fn start<F>(&self, place: OwnedSemaphorePermit, run: impl FnOnce(Stop) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let (future, kill) = (run(self.stop.clone()), self.kill.clone());
+    fn start(&self, place: OwnedSemaphorePermit, future: BoxFuture<'static, ()>) {
+        let kill = self.kill.clone();
         self.tracker.spawn(async move {
             let _place = place;
             tokio::select! {

@@ -3,6 +3,9 @@
 //! A component is a set of long-lived [`Tasks`] (their exits are watched) and of short-lived ones in a [`Crowd`]
 //! (connections, requests). Both hand every task a [`Stop`]; both end by asking, waiting until a deadline, then
 //! aborting and naming what did not listen.
+//!
+//! What is handed to the runtime is boxed first: the runtime's own code, some twenty functions for each kind of future,
+//! is in the binary once then, and a future is not kept twice, as it came and as it is awaited.
 
 mod backoff;
 pub mod clock;
@@ -10,7 +13,7 @@ mod crowd;
 mod tasks;
 pub mod telemetry;
 
-use std::os::fd::OwnedFd;
+use std::{any::Any, os::fd::OwnedFd};
 
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -44,8 +47,10 @@ pub fn watched(fd: OwnedFd, interest: Interest) -> std::io::Result<AsyncFd<Owned
 
 /// Runs blocking work on a thread that may block, and passes its panic on.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    type Answer = Box<dyn Any + Send>;
+    let work: Box<dyn FnOnce() -> Answer + Send> = Box::new(|| Box::new(work()));
     match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
+        Ok(answer) => *answer.downcast().expect("the answer of this work"),
         Err(e) => match e.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => std::future::pending().await, // the runtime is going away, and so are we

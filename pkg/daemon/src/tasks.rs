@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, future::Future, time::Duration};
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::task::{Id, JoinError, JoinSet};
 
@@ -63,9 +64,9 @@ impl Tasks {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Error>,
     {
-        let future = run(self.stop.clone());
+        let future = run(self.stop.clone()).map(|end| end.map_err(Into::into)).boxed();
         let mut inner = self.inner.lock();
-        let handle = inner.set.spawn(async move { future.await.map_err(Into::into) });
+        let handle = inner.set.spawn(future);
         inner.names.insert(handle.id(), name.into());
         drop(inner);
         self.changed.notify_one();
