@@ -30,6 +30,7 @@ use crate::{
     dialer::Dialer,
     edge,
     exit::Fatal,
+    heap,
     join::{self, Cluster, JoinRoutes},
     listeners::Listeners,
     notify::notify,
@@ -76,6 +77,7 @@ pub(crate) async fn run(config: Config, listeners: &Listeners) -> Result<(), Fat
         agent::start(&plane.apis(&config.node.name), &config, door, listeners, &tasks).await?;
     }
     let path = config.paths.kubeconfig.clone();
+    tasks.spawn("heap", heap::keep);
     tasks.spawn("certificates", |stop| shown.keep(config, credentials, stop));
     listeners.close_others();
     notify("READY=1");

@@ -15,6 +15,7 @@ use crate::{
     balancer::{Balancer, Place},
     config::Config,
     exit::Fatal,
+    heap,
     join::{self, Join},
     kubeconfig,
     listeners::Listeners,
@@ -46,6 +47,7 @@ pub(crate) async fn run(mut config: Config, join: Join, listeners: &Listeners) -
     config.net = member.cluster.net(&config.net)?;
     kubeconfig::write(&config, at)?;
     balancer.follow(&member.api, &tasks);
+    tasks.spawn("heap", heap::keep);
     let door = Door { tls: member.serving, streams: None };
     agent::start(&Apis::all(&member.api), &config, door, listeners, &tasks).await?;
     listeners.close_others();

@@ -12,6 +12,7 @@ use knarr_api::{
     yaml,
 };
 use knarr_client::{PatchKind, Request, Verb};
+use knarr_daemon::burst;
 
 use crate::{
     chain::Face,
@@ -28,7 +29,11 @@ use crate::{
 /// 413 beyond the bound, 400 if the connection breaks.
 pub(crate) async fn read(body: Body) -> Result<Bytes, Status> {
     match Limited::new(body, MAX_BODY).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
+        Ok(whole) => {
+            let bytes = whole.to_bytes();
+            burst::passed(bytes.len());
+            Ok(bytes)
+        }
         Err(e) if e.is::<LengthLimitError>() => {
             Err(Status::new(Reason::RequestEntityTooLarge, format!("Request entity too large: limit is {MAX_BODY}")))
         }

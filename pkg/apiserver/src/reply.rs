@@ -6,6 +6,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
 use knarr_api::Status;
+use knarr_daemon::burst;
 
 use crate::{
     codec, encode,
@@ -32,12 +33,18 @@ pub type Reply = Response<Body>;
 
 /// A body in one piece.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+    let bytes = bytes.into();
+    burst::passed(bytes.len());
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// A body in pieces.
 pub(crate) fn streamed(pieces: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static) -> Body {
-    StreamBody::new(pieces.map(|piece| piece.map(Frame::data))).boxed_unsync()
+    let counted = |piece: Bytes| {
+        burst::passed(piece.len());
+        Frame::data(piece)
+    };
+    StreamBody::new(pieces.map(move |piece| piece.map(counted))).boxed_unsync()
 }
 
 /// A response with a body of a media type.

@@ -8,6 +8,7 @@
 //! is in the binary once then, and a future is not kept twice, as it came and as it is awaited.
 
 mod backoff;
+pub mod burst;
 pub mod clock;
 mod crowd;
 mod tasks;

@@ -203,6 +203,7 @@ impl Memory {
     /// Makes committed events visible, in order, then offers them to the watchers.
     pub(crate) fn apply(&self, events: &[Arc<Event>], now: Instant) {
         let Some(newest) = events.last() else { return };
+        let mut forgotten = 0;
         let gate = self.gate.lock();
         for run in events.chunk_by(|a, b| a.collection == b.collection) {
             let shelf = self.shelf(run[0].collection);
@@ -216,7 +217,7 @@ impl Memory {
                     }
                     None => drop(objects.remove(event.namespace(), event.name())),
                 }
-                ring.push(event.clone(), now);
+                forgotten += ring.push(event.clone(), now);
                 self.applied.store(event.revision, Ordering::Release);
             }
         }
@@ -232,6 +233,7 @@ impl Memory {
             }
         }
         self.told.send_replace(newest.revision);
+        knarr_daemon::burst::passed(forgotten);
     }
 
     /// Ends all watches, and those to come.

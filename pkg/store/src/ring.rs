@@ -42,8 +42,8 @@ impl Ring {
         Self { bounds, order: VecDeque::new(), by_collection: Vec::new(), bytes: 0, floor }
     }
 
-    /// Adds the newest event and forgets what the bounds no longer allow.
-    pub(crate) fn push(&mut self, event: Arc<Event>, now: Instant) {
+    /// Adds the newest event and forgets what the bounds no longer allow; how many bytes that was.
+    pub(crate) fn push(&mut self, event: Arc<Event>, now: Instant) -> usize {
         let (collection, cost) = (event.collection, event.cost());
         if self.by_collection.len() <= collection.index() {
             self.by_collection.resize_with(collection.index() + 1, VecDeque::new);
@@ -51,7 +51,9 @@ impl Ring {
         self.by_collection[collection.index()].push_back(event);
         self.order.push_back(Entry { at: now, cost, collection });
         self.bytes += cost;
+        let full = self.bytes;
         self.trim(now);
+        full - self.bytes
     }
 
     fn trim(&mut self, now: Instant) {
@@ -127,7 +129,8 @@ mod tests {
     fn gives_what_came_after_per_collection() {
         let mut ring = ring(100, 1 << 20);
         let now = Instant::now();
-        [(0, 6), (2, 7), (0, 8), (0, 11)].into_iter().for_each(|(c, r)| ring.push(event(c, r), now));
+        let forgotten: usize = [(0, 6), (2, 7), (0, 8), (0, 11)].map(|(c, r)| ring.push(event(c, r), now)).iter().sum();
+        assert_eq!(forgotten, 0);
         check(&ring, 0, 5, Some(&[6, 8, 11]));
         check(&ring, 0, 7, Some(&[8, 11]));
         check(&ring, 0, 11, Some(&[]));
@@ -141,7 +144,8 @@ mod tests {
     fn forgets_by_count() {
         let mut ring = ring(2, 1 << 20);
         let now = Instant::now();
-        [(0, 6), (1, 7), (0, 8)].into_iter().for_each(|(c, r)| ring.push(event(c, r), now));
+        let forgotten = [(0, 6), (1, 7), (0, 8)].map(|(c, r)| ring.push(event(c, r), now));
+        assert_eq!(forgotten.map(|bytes| bytes > 0), [false, false, true]);
         assert_eq!((ring.floor(), ring.size().0), (6, 2));
         check(&ring, 0, 5, None);
         check(&ring, 1, 5, None);
@@ -152,15 +156,16 @@ mod tests {
     fn forgets_by_bytes_and_returns_to_none() {
         let mut ring = ring(100, 700);
         let now = Instant::now();
-        (6..12).for_each(|r| ring.push(event(0, r), now));
-        assert_eq!((ring.floor(), ring.size()), (9, (2, 512)));
+        let forgotten: usize = (6..12).map(|r| ring.push(event(0, r), now)).sum();
+        assert_eq!((ring.floor(), ring.size(), forgotten), (9, (2, 512), 1024));
     }
 
     #[test]
     fn forgets_by_age() {
         let mut ring = ring(100, 1 << 20);
         let start = Instant::now();
-        (0..4).for_each(|n| ring.push(event(0, 6 + n), start + Duration::from_secs(4 * n)));
+        let forgotten = [0, 1, 2, 3].map(|n| ring.push(event(0, 6 + n), start + Duration::from_secs(4 * n)));
+        assert_eq!(forgotten.map(|bytes| bytes > 0), [false, false, false, true]);
         assert_eq!(ring.floor(), 6);
         check(&ring, 0, 6, Some(&[7, 8, 9]));
     }

@@ -21,7 +21,7 @@ use http::{HeaderValue, Method, Response, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use knarr_api::{Reason, Status};
-use knarr_daemon::Stop;
+use knarr_daemon::{Stop, burst};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::sync::watch;
 
@@ -223,7 +223,11 @@ fn take(this: &mut Watching) -> Result<(), Status> {
 
 async fn whole(body: Incoming) -> Result<Bytes, Status> {
     match tokio::time::timeout(PATIENCE, Limited::new(body, BODY).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Ok(whole)) => {
+            let bytes = whole.to_bytes();
+            burst::passed(bytes.len());
+            Ok(bytes)
+        }
         Ok(Err(e)) => Err(unreachable(&*e)),
         Err(_) => Err(Status::new(Reason::Timeout, "the server did not send all of its answer in time")),
     }
