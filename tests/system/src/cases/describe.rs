@@ -130,6 +130,8 @@ fn node(cx: &Cx) -> Result<()> {
             "web-",
             "20m (",
             "Allocated resources:",
+            "RegisteredNode",
+            "node-controller",
         ],
     )
 }
