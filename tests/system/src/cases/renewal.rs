@@ -121,7 +121,7 @@ fn ending(_: &Env, node: &Node) -> Result<()> {
     let placed = knarr_pki::pem::certificates(placed.as_bytes(), "what was placed")?;
     ensure!(placed[0].as_ref() == old.0, "another one is shown at once");
     let mut open = api.connect()?;
-    until(secs(60), "other certificates", || {
+    until(secs(90), "other certificates", || {
         let new = shown()?;
         ensure!(new.0 != old.0 && new.1 != old.1);
         ensure!(node.read("etc/knarr/knarr.yaml")? != config, "the kubeconfig is the old one");
@@ -148,7 +148,7 @@ fn age(node: &Node, kind: &str, ca: &str, usage: &str) -> Result<()> {
     let leaf = knarr_pki::Leaf { groups, ..knarr_pki::Leaf::server(&name, names) };
     let made = NewRequest::make(&leaf)?;
     let now = Timestamp::now();
-    let end = now + SignedDuration::from_hours(120 * 24) + SignedDuration::from_secs(15);
+    let end = now + SignedDuration::from_hours(120 * 24) + SignedDuration::from_secs(30);
     let terms = Terms { usages: vec![usage.to_owned()], begin: now - SignedDuration::from_hours(1), end };
     let cert = Ca::load(&identity(ca)?)?.sign(&CertificateRequest::parse(made.pem.as_bytes())?, &terms)?;
     fs::write(path(kind, "key"), made.key).context("place the key")?;

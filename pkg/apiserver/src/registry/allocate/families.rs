@@ -92,102 +92,141 @@ fn node_ports(service: &mut Value, old: &Value) {
 
 /// Settles `ipFamilyPolicy` and `ipFamilies`. `Ok(false)`: the Service is not well-formed enough to go on.
 pub(super) fn settle(service: &mut Value, old: Option<&Value>, network: &ServiceNetwork) -> Result<bool, Errors> {
-    let spec = Path::new("spec");
     if service.str_at(&["spec", "type"]) == "ExternalName" {
         return Ok(true);
     }
-    let ips: Vec<String> =
-        service.list_at(&["spec", "clusterIPs"]).iter().map(|ip| ip.as_str().unwrap_or_default().to_owned()).collect();
-    if ips.iter().any(|ip| !matches!(ip.as_str(), "" | "None") && ip.parse::<IpAddr>().is_err()) {
+    let mut settling = Settling::new(service, network);
+    if settling.ips.iter().any(|ip| !matches!(ip.as_str(), "" | "None") && ip.parse::<IpAddr>().is_err()) {
         return Ok(false);
     }
-    let headless = service.str_at(&["spec", "clusterIP"]) == "None";
-    let selectorless = service.at(&["spec", "selector"]).and_then(Value::as_object).is_none_or(|m| m.is_empty());
-    if service.str_at(&["spec", "ipFamilyPolicy"]).is_empty() {
-        let policy = if headless && selectorless { "RequireDualStack" } else { "SingleStack" };
-        service.set(&["spec", "ipFamilyPolicy"], policy);
+    if let Some(old) = old {
+        settling.compare(service, old)?;
     }
-    let policy = service.str_at(&["spec", "ipFamilyPolicy"]).to_owned();
-    let mut families: Vec<String> =
-        service.list_at(&["spec", "ipFamilies"]).iter().map(|f| f.as_str().unwrap_or_default().to_owned()).collect();
-    let mut ips = ips;
-    let mut errors = Errors::new();
-    let single = policy == "SingleStack";
-
-    if let (Some(old), true) = (old, single) {
-        // Going back to one family: what was not touched loses its second half.
-        if service.at(&["spec", "clusterIPs"]) == old.at(&["spec", "clusterIPs"]) && ips.len() > 1 {
-            ips.truncate(1);
-        }
-        if service.at(&["spec", "ipFamilies"]) == old.at(&["spec", "ipFamilies"]) && families.len() > 1 {
-            families.truncate(1);
-        }
-    }
-    let primary = |s: &Value| s.list_at(&["spec", "clusterIPs"]).first().and_then(Value::as_str).map(str::to_owned);
-    if let Some(before) = old.filter(|old| has_address(old)).and_then(primary).filter(|ip| !ip.is_empty())
-        && primary(service).is_some_and(|now| now != before)
-    {
-        let all: Vec<Value> = ips.iter().map(|ip| Value::from(ip.as_str())).collect();
-        let why = "may not change once set";
-        return Err(vec![Error::invalid(&spec.child("clusterIPs").index(0), all, why)]);
-    }
-    let shown = |why: &str| Error::invalid(&spec.child("ipFamilyPolicy"), policy.as_str(), why);
-    if single && ips.len() == 2 {
-        errors.push(shown("must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster IPs are specified"));
-    }
-    if single && families.len() == 2 {
-        errors.push(shown("must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified"));
-    }
-    for (i, ip) in ips.iter().enumerate() {
-        let Ok(address) = ip.parse::<IpAddr>() else { break };
-        if i < families.len() {
-            continue;
-        }
-        let family = family(&address);
-        if range(network, family).is_none() {
-            let all: Vec<Value> = ips.iter().map(|ip| Value::from(ip.as_str())).collect();
-            let why = format!("{family} is not configured on this cluster");
-            errors.push(Error::invalid(&spec.child("clusterIPs").index(i), all, why));
-        } else {
-            families.push(family.to_owned());
-        }
-    }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let default = network.ranges.first().map_or("IPv4", |r| family(&r.network()));
-    if headless && selectorless {
-        if families.is_empty() {
-            families.push(default.to_owned());
-        }
-        if families.len() < 2 && !single {
-            families.push(other(&families[0]).to_owned());
-        }
-    } else {
-        if policy == "RequireDualStack" && network.ranges.len() < 2 {
-            errors.push(shown("this cluster is not configured for dual-stack services"));
-        }
-        for (i, family) in families.iter().enumerate() {
-            if range(network, family).is_none() {
-                let path = spec.child("ipFamilies").index(i);
-                errors.push(Error::invalid(&path, family.as_str(), "not configured on this cluster"));
-            }
-        }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        if families.is_empty() {
-            families.push(default.to_owned());
-        }
-        if !single && families.len() == 1 && network.ranges.len() == 2 {
-            families.push(other(&families[0]).to_owned());
-        }
-    }
+    let mut errors = settling.too_many();
+    errors.extend(settling.follow_addresses());
+    none(errors)?;
+    settling.complete()?;
+    let Settling { policy, families, ips, .. } = settling;
+    service.set(&["spec", "ipFamilyPolicy"], policy);
     service.set(&["spec", "ipFamilies"], families);
     if !ips.is_empty() {
         service.set(&["spec", "clusterIPs"], ips);
     }
     Ok(true)
+}
+
+/// What a Service asks for, on the way to what it gets.
+struct Settling<'n> {
+    network: &'n ServiceNetwork,
+    policy: String,
+    families: Vec<String>,
+    ips: Vec<String>,
+    /// Without an address and without pods of its own: nothing here depends on what the cluster has.
+    free: bool,
+}
+
+impl<'n> Settling<'n> {
+    fn new(service: &Value, network: &'n ServiceNetwork) -> Self {
+        let headless = service.str_at(&["spec", "clusterIP"]) == "None";
+        let selectorless = service.at(&["spec", "selector"]).and_then(Value::as_object).is_none_or(|m| m.is_empty());
+        let free = headless && selectorless;
+        let policy = match service.str_at(&["spec", "ipFamilyPolicy"]) {
+            "" if free => "RequireDualStack",
+            "" => "SingleStack",
+            asked => asked,
+        };
+        let texts = |key| {
+            let list = service.list_at(&["spec", key]).iter();
+            list.map(|text| text.as_str().unwrap_or_default().to_owned()).collect()
+        };
+        Self { network, policy: policy.to_owned(), families: texts("ipFamilies"), ips: texts("clusterIPs"), free }
+    }
+
+    fn single(&self) -> bool {
+        self.policy == "SingleStack"
+    }
+
+    /// Going back to one family: what was not touched loses its second half. The first address stays for ever.
+    fn compare(&mut self, service: &Value, old: &Value) -> Result<(), Errors> {
+        let untouched = |key| service.at(&["spec", key]) == old.at(&["spec", key]);
+        if self.single() && untouched("clusterIPs") {
+            self.ips.truncate(1);
+        }
+        if self.single() && untouched("ipFamilies") {
+            self.families.truncate(1);
+        }
+        let primary = |s: &Value| s.list_at(&["spec", "clusterIPs"]).first().and_then(Value::as_str).map(str::to_owned);
+        let before = primary(old).filter(|ip| !ip.is_empty() && has_address(old));
+        match (before, primary(service)) {
+            (Some(before), Some(now)) if before != now => Err(vec![self.address(0, "may not change once set")]),
+            _ => Ok(()),
+        }
+    }
+
+    fn too_many(&self) -> Errors {
+        let two = [(self.ips.len(), "cluster IPs"), (self.families.len(), "IP families")];
+        let several = two.into_iter().filter(|(n, _)| self.single() && *n == 2);
+        let told = several.map(|(_, what)| {
+            let why = format!("must be 'RequireDualStack' or 'PreferDualStack' when multiple {what} are specified");
+            Error::invalid(&Path::new("spec").child("ipFamilyPolicy"), self.policy.as_str(), why)
+        });
+        told.collect()
+    }
+
+    /// An address that was asked for says its family.
+    fn follow_addresses(&mut self) -> Errors {
+        let mut errors = Errors::new();
+        let addresses: Vec<IpAddr> = self.ips.iter().map_while(|ip| ip.parse().ok()).collect();
+        for (i, address) in addresses.iter().enumerate().skip(self.families.len()) {
+            let family = family(address);
+            match range(self.network, family) {
+                Some(_) => self.families.push(family.to_owned()),
+                None => errors.push(self.address(i, &format!("{family} is not configured on this cluster"))),
+            }
+        }
+        errors
+    }
+
+    /// What was left open is the cluster's to choose, as far as it has it.
+    fn complete(&mut self) -> Result<(), Errors> {
+        if !self.free {
+            self.is_possible()?;
+        }
+        if self.families.is_empty() {
+            let first = self.network.ranges.first();
+            self.families.push(first.map_or("IPv4", |r| family(&r.network())).to_owned());
+        }
+        if self.families.len() == 1 && !self.single() && (self.free || self.network.ranges.len() == 2) {
+            self.families.push(other(&self.families[0]).to_owned());
+        }
+        Ok(())
+    }
+
+    fn is_possible(&self) -> Result<(), Errors> {
+        let spec = Path::new("spec");
+        let mut errors = Errors::new();
+        if self.policy == "RequireDualStack" && self.network.ranges.len() < 2 {
+            let why = "this cluster is not configured for dual-stack services";
+            errors.push(Error::invalid(&spec.child("ipFamilyPolicy"), self.policy.as_str(), why));
+        }
+        for (i, family) in self.families.iter().enumerate() {
+            if range(self.network, family).is_none() {
+                let path = spec.child("ipFamilies").index(i);
+                errors.push(Error::invalid(&path, family.as_str(), "not configured on this cluster"));
+            }
+        }
+        none(errors)
+    }
+
+    fn address(&self, index: usize, why: &str) -> Error {
+        let all: Vec<Value> = self.ips.iter().map(|ip| Value::from(ip.as_str())).collect();
+        Error::invalid(&Path::new("spec").child("clusterIPs").index(index), all, why)
+    }
+}
+
+/// Whether nothing was wrong.
+fn none(errors: Errors) -> Result<(), Errors> {
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 #[cfg(test)]
@@ -277,6 +316,40 @@ mod tests {
             expect![[
                 r#"{"spec":{"clusterIP":"10.43.0.9","clusterIPs":["10.43.0.9"],"ipFamilies":["IPv4"],"ipFamilyPolicy":"SingleStack","ports":[{"nodePort":30001,"port":1,"protocol":"TCP"}],"type":"NodePort"}}"#
             ]],
+        );
+    }
+
+    #[test]
+    fn one_family_and_two() {
+        let both = ["10.43.0.0/16", "fd00::/112"];
+        let ips = ["10.43.0.9", "fd00::9"].map(Value::from).to_vec();
+        let mut dual = value!({ "spec": { "clusterIP": "10.43.0.9", "ipFamilyPolicy": "PreferDualStack" } });
+        dual.set(&["spec", "clusterIPs"], ips);
+        dual.set(&["spec", "ipFamilies"], ["IPv4", "IPv6"].map(Value::from).to_vec());
+        let mut back = dual.clone();
+        back.set(&["spec", "ipFamilyPolicy"], "SingleStack");
+        check(
+            back.clone(),
+            Some(dual.clone()),
+            &both,
+            expect![[
+                r#"{"spec":{"clusterIP":"10.43.0.9","clusterIPs":["10.43.0.9"],"ipFamilies":["IPv4"],"ipFamilyPolicy":"SingleStack"}}"#
+            ]],
+        );
+        check(
+            back,
+            None,
+            &both,
+            expect![[r#"
+                spec.ipFamilyPolicy: Invalid value: "SingleStack": must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster IPs are specified
+                spec.ipFamilyPolicy: Invalid value: "SingleStack": must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified"#]],
+        );
+        let moved = value!({ "spec": { "clusterIP": "10.43.0.8", "clusterIPs": ["10.43.0.8", "fd00::9"] } });
+        check(
+            moved,
+            Some(dual),
+            &both,
+            expect![[r#"spec.clusterIPs[0]: Invalid value: ["10.43.0.8","fd00::9"]: may not change once set"#]],
         );
     }
 }
