@@ -19,6 +19,8 @@ const MANY: usize = 4 << 20;
 /// It is over when fewer than this have passed in [`PAUSE`].
 const FEW: usize = 256 << 10;
 const PAUSE: Duration = Duration::from_secs(2);
+/// After so many pauses what does not end counts as over: it is a load, and may have begun with a burst.
+const LONGEST: usize = 30;
 
 static PROCESS: Burst = Burst::new();
 
@@ -53,15 +55,15 @@ impl Burst {
     async fn over(&self) {
         self.begun.notified().await;
         let mut before = self.passed.load(Ordering::Relaxed);
-        loop {
+        for _ in 0..LONGEST {
             tokio::time::sleep(PAUSE).await;
             let now = self.passed.load(Ordering::Relaxed);
             if now.wrapping_sub(before) < FEW {
-                self.passed.store(0, Ordering::Relaxed);
-                return;
+                break;
             }
             before = now;
         }
+        self.passed.store(0, Ordering::Relaxed);
     }
 }
 
@@ -88,5 +90,22 @@ mod tests {
         assert!(timeout(PAUSE * 10, burst.over()).await.is_err(), "nothing has passed since");
         burst.passed(MANY);
         burst.over().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_end_is_over_after_a_minute() {
+        let burst = Burst::new();
+        let load = async {
+            loop {
+                burst.passed(FEW);
+                tokio::time::sleep(PAUSE / 2).await;
+            }
+        };
+        let begun = Instant::now();
+        tokio::select! {
+            () = burst.over() => {}
+            () = load => {}
+        }
+        assert!((PAUSE * 30..PAUSE * 50).contains(&begun.elapsed()), "{:?}", begun.elapsed());
     }
 }
