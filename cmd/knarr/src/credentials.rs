@@ -4,13 +4,15 @@ use std::{net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc}
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use knarr_pki::{Ca, Identity, JoinToken, Leaf, Vault, VaultError, ca_hash, kubeconfig, random_secret, renewal};
+use knarr_pki::{Ca, Identity, JoinToken, Leaf, Vault, ca_hash, kubeconfig, random_secret, renewal};
 
 use crate::config::Config;
 
 /// What the server shows, signs with and believes.
 #[derive(Clone)]
 pub(crate) struct Credentials {
+    /// Where they are kept.
+    pub(crate) vault: Vault,
     /// Signs what servers show: the API, kubelets, the ingress's local certificates.
     pub(crate) server_ca: Arc<Ca>,
     /// Signs what clients show.
@@ -39,7 +41,7 @@ pub(crate) struct Leaves {
 /// Reads or makes all of it, and writes kubeconfig and token files.
 pub(crate) fn prepare(config: &Config, now: Timestamp) -> anyhow::Result<Credentials> {
     let server = config.paths.data.join("server");
-    let vault = vault(config)?;
+    let vault = Vault::open(server.join("tls"))?;
     let born = now.as_second();
     let server_ca = Arc::new(vault.ca("server-ca", &format!("knarr-server-ca@{born}"), now)?);
     let client_ca = Arc::new(vault.ca("client-ca", &format!("knarr-client-ca@{born}"), now)?);
@@ -47,14 +49,19 @@ pub(crate) fn prepare(config: &Config, now: Timestamp) -> anyhow::Result<Credent
         let (_, identity) = Ca::create("service-account", now)?;
         Ok(identity.key)
     })?;
-    let leaves = leaves(config, &server_ca, &client_ca, now)?;
+    let leaves = leaves(config, &vault, &server_ca, &client_ca, now)?;
     let join_secret = write_tokens(config, &vault, &server, server_ca.cert())?;
-    Ok(Credentials { server_ca, client_ca, service_key, join_secret, leaves })
+    Ok(Credentials { vault, server_ca, client_ca, service_key, join_secret, leaves })
 }
 
 /// Reads or makes what is shown, and writes the kubeconfig.
-pub(crate) fn leaves(config: &Config, server_ca: &Ca, client_ca: &Ca, now: Timestamp) -> anyhow::Result<Leaves> {
-    let vault = vault(config)?;
+pub(crate) fn leaves(
+    config: &Config,
+    vault: &Vault,
+    server_ca: &Ca,
+    client_ca: &Ca,
+    now: Timestamp,
+) -> anyhow::Result<Leaves> {
     let serving = Leaf::server("kube-apiserver", names(config));
     let serving = vault.leaf("serving-kube-apiserver", server_ca, &serving, now)?;
     let admin = vault.leaf("client-admin", client_ca, &Leaf::client("system:admin", &["system:masters"]), now)?;
@@ -70,10 +77,6 @@ pub(crate) fn leaves(config: &Config, server_ca: &Ca, client_ca: &Ca, now: Times
         due = due.min(renewal(&shown.cert)?);
     }
     Ok(Leaves { serving, kubelet_client, kubelet_serving, due })
-}
-
-fn vault(config: &Config) -> Result<Vault, VaultError> {
-    Vault::open(config.paths.data.join("server/tls"))
 }
 
 /// Every name and address the API may be called by.

@@ -91,7 +91,8 @@ impl Shown {
     }
 
     fn renew(&self, config: &Config, credentials: &Credentials, now: Timestamp) -> anyhow::Result<Leaves> {
-        let leaves = credentials::leaves(config, &credentials.server_ca, &credentials.client_ca, now)?;
+        let Credentials { vault, server_ca, client_ca, .. } = credentials;
+        let leaves = credentials::leaves(config, vault, server_ca, client_ca, now)?;
         let Set { api, caller, kubelet } = Set::of(credentials, &leaves)?;
         self.api.send_replace(api);
         self.caller.send_replace(caller);

@@ -1,7 +1,7 @@
 //! Response bodies and the few ways to begin a response.
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, TryStreamExt as _};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
@@ -40,11 +40,8 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 
 /// A body in pieces.
 pub(crate) fn streamed(pieces: impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static) -> Body {
-    let counted = |piece: Bytes| {
-        burst::passed(piece.len());
-        Frame::data(piece)
-    };
-    StreamBody::new(pieces.map(move |piece| piece.map(counted))).boxed_unsync()
+    let counted = pieces.inspect_ok(|piece| burst::passed(piece.len()));
+    StreamBody::new(counted.map_ok(Frame::data)).boxed_unsync()
 }
 
 /// A response with a body of a media type.

@@ -92,8 +92,8 @@ impl Vault {
     /// See [`VaultError`].
     pub fn leaf(&self, name: &str, ca: &Ca, leaf: &Leaf, now: Timestamp) -> Result<Identity, VaultError> {
         if let Some(identity) = self.load(name)?
-            && let Ok((_, names)) = expiry(&identity.cert)
-            && renewal(&identity.cert).is_ok_and(|from| now < from)
+            && let Ok((end, names)) = expiry(&identity.cert)
+            && end.duration_since(now) > RENEW_BEFORE
             && leaf.names.iter().all(|n| names.contains(n))
             && ca.signed(&identity.cert)
         {

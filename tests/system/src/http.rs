@@ -10,8 +10,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use knarr_pki::pem;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
+use rustls_pki_types::ServerName;
 use tokio_tungstenite::tungstenite;
 
 /// How long one read or write may take.
@@ -66,8 +67,8 @@ impl Client {
     /// Calls `name` at `address`, believes `ca` (PEM), and shows `identity` (certificate and key, PEM) if there is one.
     pub fn new(address: SocketAddr, name: &str, ca: &str, identity: Option<(&str, &str)>) -> Result<Self> {
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
-            roots.add(certificate.context("read the CA")?).context("use the CA")?;
+        for certificate in pem::certificates(ca.as_bytes(), "the CA")? {
+            roots.add(certificate).context("use the CA")?;
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
@@ -77,11 +78,9 @@ impl Client {
         let tls = match identity {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => {
-                let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
-                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).context("read the key")?;
-                builder
-                    .with_client_auth_cert(chain.context("read the certificate")?, key)
-                    .context("use the certificate")?
+                let chain = pem::certificates(chain.as_bytes(), "the certificate")?;
+                let key = pem::key(key.as_bytes(), "the key")?;
+                builder.with_client_auth_cert(chain, key).context("use the certificate")?
             }
         };
         Ok(Self { address, name: name.to_owned(), tls: Arc::new(tls), token: None })

@@ -1,10 +1,10 @@
 //! Certificates are renewed in the running process before they end; those of nodes are asked for anew after they have.
 
-use std::{fs, net::SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
-use knarr_pki::{Ca, CertificateRequest, NewRequest, Terms};
+use knarr_pki::{Ca, CertificateRequest, Leaf, NewRequest, Terms, Vault};
 use nix::sys::signal::Signal;
 
 use super::{await_pod, nodes::on, pod};
@@ -137,22 +137,18 @@ fn ending(_: &Env, node: &Node) -> Result<()> {
 
 /// Puts a certificate in the place of another that is the same but has come into its last 120 days, less a few seconds.
 fn age(node: &Node, kind: &str, ca: &str, usage: &str) -> Result<()> {
-    let path = |name: &str, end: &str| node.file(&format!("var/lib/knarr/server/tls/{name}.{end}"));
-    let identity = |name: &str| -> Result<knarr_pki::Identity> {
-        let read = |end| fs::read_to_string(path(name, end)).with_context(|| format!("read {name}.{end}"));
-        Ok(knarr_pki::Identity { cert: read("crt")?, key: read("key")? })
-    };
-    let old = identity(kind)?.cert;
+    let vault = Vault::open(node.file("var/lib/knarr/server/tls"))?;
+    let load = |name: &str| vault.load(name)?.with_context(|| format!("there is no {name}"));
+    let old = load(kind)?.cert;
     let (name, groups) = knarr_pki::subject_of(&old).context("whose it is")?;
     let (_, names) = knarr_pki::expiry(&old)?;
-    let leaf = knarr_pki::Leaf { groups, ..knarr_pki::Leaf::server(&name, names) };
+    let leaf = Leaf { groups, ..Leaf::server(&name, names) };
     let made = NewRequest::make(&leaf)?;
     let now = Timestamp::now();
     let end = now + SignedDuration::from_hours(120 * 24) + SignedDuration::from_secs(30);
     let terms = Terms { usages: vec![usage.to_owned()], begin: now - SignedDuration::from_hours(1), end };
-    let cert = Ca::load(&identity(ca)?)?.sign(&CertificateRequest::parse(made.pem.as_bytes())?, &terms)?;
-    fs::write(path(kind, "key"), made.key).context("place the key")?;
-    fs::write(path(kind, "crt"), cert).context("place the certificate")
+    let cert = Ca::load(&load(ca)?)?.sign(&CertificateRequest::parse(made.pem.as_bytes())?, &terms)?;
+    Ok(vault.store(kind, &knarr_pki::Identity { cert, key: made.key })?)
 }
 
 /// A certificate with its key.

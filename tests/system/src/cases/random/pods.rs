@@ -1,26 +1,19 @@
 //! Pods as nobody would write them, the same ones for the same seed.
 
+use knarr_fuzz::Random;
 use serde_json::{Value, json};
 
-/// Numbers that look random (SplitMix64): the same sequence on every machine.
-pub struct Dice(u64);
+/// Numbers that look random: the same sequence on every machine.
+pub struct Dice(Random);
 
 impl Dice {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self(Random::new(seed))
     }
 
     /// One of `0..n`.
     pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n.max(1)
+        self.0.number() % n.max(1)
     }
 
     /// True so many times in a hundred.
